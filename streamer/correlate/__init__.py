@@ -1,0 +1,1 @@
+"""Match → Firing → Alert: keys, windows, watermarks, episodes, limits. Pure: time is an argument."""

@@ -1,0 +1,1 @@
+"""Settings, wiring, start, drain, stop."""
