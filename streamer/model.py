@@ -101,7 +101,7 @@ class Event:
         position: the record it was read from.
         index: number of this event within its record, from 0, derived events included.
         stage_only: an audit stage that does not stand for the request; seen only by rules that test ``stage``.
-        flags: for example ``clock-ahead`` (stamp replaced by append time), ``no-time``, ``truncated``, ``body-unknown``.
+        flags: ``clock-ahead`` (stamp replaced by append time), ``no-time``, ``truncated``, ``body-unknown``.
         stamp_us: the stamp as written, where it differs from ``time_us``; ``None`` otherwise.
         has_stamp: whether the record itself carried a time (only such records move a file's watermark).
     """

@@ -1,0 +1,103 @@
+"""What one record yields, collected under its limits: events, dead letters, and a count of what was passed over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from streamer.decode.source import Source
+from streamer.model import DeadLetter, Event, LogSource, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What one record said.
+
+    Attributes:
+        events: a parent first, then what was derived from it.
+        dead_letters: what could not be read.
+        skipped: values that were understood and carry nothing for this source: blank lines, control messages, klog
+            text among audit events.
+    """
+
+    events: tuple[Event, ...] = ()
+    dead_letters: tuple[DeadLetter, ...] = ()
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """The time of an event: event time, the stamp it replaced, whether there was a stamp, and the flags that say so."""
+
+    time_us: int
+    stamp_us: int | None
+    has_stamp: bool
+    flags: tuple[str, ...]
+
+
+class Gathering:
+    """The growing result for one record; refuses more events than a record may hold."""
+
+    def __init__(self, record: Record, source: Source) -> None:
+        self.record = record
+        self.source = source
+        self.skipped = 0
+        self.ordinal = 0
+        self._events: list[Event] = []
+        self._dead: list[DeadLetter] = []
+        self._overflow = False
+
+    @property
+    def full(self) -> bool:
+        """Whether the record has used up its events."""
+        return self._overflow
+
+    def when(self, stamp_us: int | None, flags: tuple[str, ...] = ()) -> When:
+        """Event time of a stamp: a stamp too far ahead of the append time is replaced by it, a missing one too."""
+        append = self.record.append_time_us
+        if stamp_us is None:
+            flags = (*flags, "no-time") if append is None else flags
+            return When(append or 0, None, False, flags)
+        if append is not None and stamp_us > append + self.source.max_clock_lead_us:
+            return When(append, stamp_us, True, (*flags, "clock-ahead"))
+        return When(stamp_us, None, True, flags)
+
+    def add(
+        self, logsource: LogSource, when: When, identity: bytes, fields: dict[str, Any], *, stage_only: bool = False
+    ) -> None:
+        """One more event; ``fields`` hold its cluster. Beyond the limit it is dropped and the record says so."""
+        if len(self._events) >= self.source.limits.events:
+            if not self._overflow:
+                self._overflow = True
+                self.dead("too-many-events", f"more than {self.source.limits.events} events in one record")
+            return
+        self._events.append(
+            Event(
+                logsource=logsource,
+                time_us=when.time_us,
+                identity=identity,
+                cluster=fields["cluster"],
+                fields=fields,
+                position=self.record.position,
+                index=len(self._events),
+                stage_only=stage_only,
+                flags=when.flags,
+                stamp_us=when.stamp_us,
+                has_stamp=when.has_stamp,
+            )
+        )
+
+    def dead(self, reason: str, detail: str, value: bytes | None = None) -> None:
+        """Something that cannot be read; ``value`` where it is not the whole record."""
+        original = self.record.value if value is None else value
+        kept = original[: self.source.limits.record_bytes]
+        self._dead.append(DeadLetter(reason, detail, self.record.position, kept, len(original)))
+
+    def next_ordinal(self) -> int:
+        """Counts the items of the record that rest on its position for their identity."""
+        self.ordinal += 1
+        return self.ordinal
+
+    def result(self) -> Decoded:
+        """Everything collected."""
+        return Decoded(tuple(self._events), tuple(self._dead), self.skipped)

@@ -1,0 +1,246 @@
+"""The whole story without I/O. Start reading here.
+
+Bytes come in at one end, alerts leave at the other::
+
+    Record ──decode──► Event ──detect──► Match ──correlate──► Firing ──► Alert
+
+One :class:`Engine` runs rule tests, replay, the embedded mode and the service. It reads no clock: the time at which
+something happened is in the records, and "now" is an argument where it is needed at all. State leaves and comes back
+only through :meth:`Engine.changes`, :meth:`Engine.snapshot` and :meth:`Engine.restore`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from streamer.correlate import Clocks, CorrelateLimits, Correlator, RestoreReport, Told
+from streamer.decode import Decoded, Decoder, Source
+from streamer.detect import Detector, RuleFailure
+from streamer.model import Alert, DeadLetter, Event, Firing, Match, Notice, Position, Record
+from streamer.ports import Partition
+from streamer.sigma.rules import RuleSet
+
+_CLOCKS = b"clocks"
+_DECODER = b"decoder\x00"
+_CORRELATOR = b"c\x00"
+
+
+@dataclass(slots=True)
+class Output:
+    """What one call of the engine told, in the order told."""
+
+    alerts: list[Alert] = field(default_factory=list)
+    firings: list[Firing] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    failures: list[RuleFailure] = field(default_factory=list)
+
+    def add(self, told: Told) -> None:
+        """Append what the correlator told."""
+        self.alerts += told.alerts
+        self.firings += told.firings
+        self.notices += told.notices
+
+
+@dataclass(slots=True)
+class EngineCounters:
+    """How much passed through, since the engine was made.
+
+    Attributes:
+        events: by log source category (``service`` where an event has no category of its own).
+        dead_letters: by reason.
+        matches, firings, alerts: by rule key.
+        skipped: records that were understood and carry nothing to look at.
+    """
+
+    records: int = 0
+    bytes: int = 0
+    skipped: int = 0
+    events: Counter[str] = field(default_factory=Counter)
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    matches: Counter[str] = field(default_factory=Counter)
+    firings: Counter[str] = field(default_factory=Counter)
+    alerts: Counter[str] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
+
+
+class Engine:
+    """Records in, alerts out.
+
+    Args:
+        rules: all rules that run together.
+        limits: bounds on correlation state.
+        start_us: where the stream begins, for the ``cold_start`` mark; ``None`` takes the first event time seen.
+    """
+
+    def __init__(self, rules: RuleSet, *, limits: CorrelateLimits | None = None, start_us: int | None = None) -> None:
+        self.rules = rules
+        self.counters = EngineCounters()
+        self._detector = Detector(rules)
+        self.correlator = Correlator(rules, limits or CorrelateLimits(), start_us=start_us)
+        self.clocks = Clocks()
+        self._sources: dict[Partition, Source] = {}
+        self._decoders: dict[Partition, Decoder] = {}
+        self._stored_decoders: dict[Partition, bytes] = {}
+        self._touched: set[Partition] = set()
+
+    def expect(self, partition: Partition, source: Source, *, is_file: bool) -> None:
+        """Declare a partition. It holds the watermark until it is heard of, idle or ended. Repeating does no harm."""
+        if partition in self._sources:
+            return
+        self._sources[partition] = source
+        decoder = Decoder(source)
+        stored = self._stored_decoders.pop(partition, None)
+        if stored is not None:
+            decoder.restore(stored)
+        self._decoders[partition] = decoder
+        self.clocks.expect(partition, lateness_us=source.lateness_us, is_file=is_file)
+
+    def feed(self, records: Sequence[Record]) -> Output:
+        """Take records in their order of arrival.
+
+        Every match meets the watermark as it stood when its record arrived, so the same order of records gives the
+        same result however they are cut into batches.
+
+        Raises:
+            KeyError: a record of a partition that was not expected.
+        """
+        output = Output()
+        arrivals: list[tuple[Record, Decoded]] = []
+        events: list[Event] = []
+        for record in records:
+            position = record.position
+            partition = (position.source, position.partition)
+            decoded = self._decoders[partition].decode(record)
+            self._touched.add(partition)
+            self.counters.records += 1
+            self.counters.bytes += len(record.value)
+            self._count(decoded, output)
+            arrivals.append((record, decoded))
+            events += decoded.events
+        matches = self._detect(events, output)
+        self._correlate(arrivals, matches, output)
+        return output
+
+    def idle(self, partition: Partition, now_us: int) -> Output:
+        """The reader of ``partition`` has stood at the end of the log for the source's ``idle_after_us``."""
+        source = self._sources[partition]
+        self.clocks.idle(partition, now_us, source.idle_after_us)
+        return self._advanced(Output())
+
+    def end(self, partition: Partition) -> Output:
+        """``partition`` yields nothing any more. When all have ended, everything open is decided."""
+        output = Output()
+        decoded = self._decoders[partition].flush()
+        self._touched.add(partition)
+        self._count(decoded, output)
+        for match in self._detect(list(decoded.events), output):
+            self._tell(self.correlator.feed(match), output)
+        self.clocks.end(partition)
+        if self.clocks.all_ended():
+            self._tell(self.correlator.finish(), output)
+            return output
+        return self._advanced(output)
+
+    def next_partition(self) -> Partition | None:
+        """The partition that holds the watermark back: the one to read next when several files are merged."""
+        return self.clocks.slowest()
+
+    def changes(self) -> dict[bytes, bytes | None]:
+        """State entries changed since the last call; ``None`` deletes one."""
+        entries = {_CORRELATOR + key: value for key, value in self.correlator.changes().items()}
+        for partition in sorted(self._touched):
+            entries[_decoder_key(partition)] = self._decoders[partition].snapshot()
+        self._touched.clear()
+        entries[_CLOCKS] = self.clocks.snapshot()
+        return entries
+
+    def snapshot(self) -> dict[bytes, bytes]:
+        """The whole state as entries."""
+        entries = {_CORRELATOR + key: value for key, value in self.correlator.snapshot().items()}
+        for partition, decoder in self._decoders.items():
+            entries[_decoder_key(partition)] = decoder.snapshot()
+        entries[_CLOCKS] = self.clocks.snapshot()
+        return entries
+
+    def restore(self, entries: Mapping[bytes, bytes]) -> RestoreReport:
+        """Take over stored state, before the first record. State of rules whose meaning changed is dropped.
+
+        Raises:
+            StateError: entries of a newer schema, or entries that cannot be read.
+        """
+        if _CLOCKS in entries:
+            self.clocks.restore(entries[_CLOCKS])
+        for key, value in entries.items():
+            if key.startswith(_DECODER):
+                number, _, name = key[len(_DECODER) :].partition(b"\x00")
+                partition = (name.decode(), int(number))
+                if partition in self._decoders:
+                    self._decoders[partition].restore(value)
+                else:
+                    self._stored_decoders[partition] = value
+        inner = {key[len(_CORRELATOR) :]: value for key, value in entries.items() if key.startswith(_CORRELATOR)}
+        return self.correlator.restore(inner)
+
+    def _count(self, decoded: Decoded, output: Output) -> None:
+        self.counters.skipped += decoded.skipped
+        for event in decoded.events:
+            self.counters.events[event.logsource.service or event.logsource.category] += 1
+        for letter in decoded.dead_letters:
+            self.counters.dead_letters[letter.reason] += 1
+        output.dead_letters += decoded.dead_letters
+
+    def _detect(self, events: Sequence[Event], output: Output) -> list[Match]:
+        detected = self._detector.detect(events)
+        for match in detected.matches:
+            self.counters.matches[match.rule] += 1
+        for failure in detected.failures:
+            self.counters.failures[failure.rule] += 1
+        output.failures += detected.failures
+        return list(detected.matches)
+
+    def _correlate(self, arrivals: Sequence[tuple[Record, Decoded]], matches: Sequence[Match], output: Output) -> None:
+        """Interleave matches with the watermark as it moved, record by record."""
+        pending = 0
+        deadline = self.correlator.next_deadline()
+        watermark = self.clocks.watermark()
+        for record, decoded in arrivals:
+            position = record.position
+            while pending < len(matches) and matches[pending].position == position:
+                self._bring_to(watermark, output)
+                self._tell(self.correlator.feed(matches[pending]), output)
+                pending += 1
+                deadline = self.correlator.next_deadline()
+            watermark = self._observe(position, record.append_time_us, decoded)
+            if watermark is not None and deadline is not None and watermark >= deadline:
+                self._bring_to(watermark, output)
+                deadline = self.correlator.next_deadline()
+        self._bring_to(watermark, output)
+
+    def _observe(self, position: Position, append_time_us: int | None, decoded: Decoded) -> int | None:
+        stamp = max((event.time_us for event in decoded.events if event.has_stamp), default=None)
+        partition = (position.source, position.partition)
+        self.clocks.observe(partition, stamp, append_time_us)
+        return self.clocks.watermark()
+
+    def _bring_to(self, watermark_us: int | None, output: Output) -> None:
+        if watermark_us is not None:
+            self._tell(self.correlator.advance(watermark_us), output)
+
+    def _advanced(self, output: Output) -> Output:
+        self._bring_to(self.clocks.watermark(), output)
+        return output
+
+    def _tell(self, told: Told, output: Output) -> None:
+        for firing in told.firings:
+            self.counters.firings[firing.rule] += 1
+        for alert in told.alerts:
+            self.counters.alerts[alert.firing.rule] += 1
+        output.add(told)
+
+
+def _decoder_key(partition: Partition) -> bytes:
+    name, number = partition
+    return _DECODER + str(number).encode() + b"\x00" + name.encode()

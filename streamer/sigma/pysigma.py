@@ -1,0 +1,301 @@
+"""The only importer of pySigma: what the Sigma library makes of a rule, a field and its modifiers.
+
+pySigma says what a document and a value mean; this module turns its objects into plain predicates and its exceptions
+into messages. Regular expressions are compiled here before pySigma sees them, because RE2 otherwise writes to the
+terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, get_args
+
+import re2
+from sigma.correlations import SigmaCorrelationRule
+from sigma.exceptions import SigmaError
+from sigma.modifiers import modifier_mapping
+from sigma.policy import SigmaPolicy
+from sigma.policy.regex_engine import RegexEngine, RegexPattern
+from sigma.rule import SigmaDetectionItem, SigmaRule
+from sigma.types import (
+    Placeholder,
+    SigmaBool,
+    SigmaCasedString,
+    SigmaCIDRExpression,
+    SigmaCompareExpression,
+    SigmaExists,
+    SigmaExpansion,
+    SigmaFieldReference,
+    SigmaNull,
+    SigmaNumber,
+    SigmaRegularExpression,
+    SigmaString,
+    SigmaTimestampPart,
+    SigmaType,
+    SpecialChars,
+)
+
+from streamer.sigma.folding import fold, scalar_text
+from streamer.sigma.predicates import (
+    Affix,
+    AllOf,
+    AnyOf,
+    Check,
+    Cidr,
+    Compare,
+    Comparison,
+    Exists,
+    FieldsTest,
+    FieldTest,
+    KeywordTest,
+    Negated,
+    Null,
+    Predicate,
+    Regex,
+    Text,
+    TimePart,
+    TimeUnit,
+    Wild,
+)
+
+MODIFIERS: Final = (*modifier_mapping, "utf16le")
+"""Every modifier that can stand behind a field. ``utf16le`` is Sigma's other name for ``wide``."""
+
+_AFFIXES: Final = frozenset({"startswith", "endswith"})
+_FLAG_NAMES: Final = {"IGNORECASE": "i", "MULTILINE": "m", "DOTALL": "s"}
+_OPTIONS: Final = re2.Options()
+_OPTIONS.log_errors = False
+
+
+class ItemError(Exception):
+    """A field with its modifiers and values cannot be evaluated exactly."""
+
+    def __init__(self, code: str, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.hint = hint
+
+
+class _QuietRe2(RegexEngine):
+    """RE2 that raises and prints nothing."""
+
+    def compile(self, pattern: str, flags: int = 0) -> RegexPattern:
+        """Compile for pySigma's own check; flags do not change whether a pattern can be read."""
+        compiled: RegexPattern = re2.compile(pattern, _OPTIONS)
+        return compiled
+
+    @property
+    def error(self) -> type[Exception]:
+        return re2.error  # type: ignore[no-any-return]
+
+
+_POLICY: Final = SigmaPolicy(regex_engine=_QuietRe2())
+
+
+def check_regex(pattern: str) -> None:
+    """Raise :class:`ItemError` if RE2 cannot search for this pattern in linear time."""
+    try:
+        re2.compile(pattern, _OPTIONS)
+    except (re2.error, UnicodeError) as error:
+        reason = error.args[0].decode("utf-8", "replace") if isinstance(error, re2.error) else str(error)
+        if "invalid perl operator" in reason:
+            hint: str | None = "look-around has no linear-time search; use a second selection with `not`"
+        elif "invalid escape sequence" in reason:
+            hint = "back-references have no linear-time search; a literal backslash is written twice"
+        else:
+            hint = "the syntax is RE2's"
+        raise ItemError("bad-regex", f"the regular expression cannot be used: {reason}", hint) from None
+
+
+def document_errors(plain: Mapping[str, Any], *, correlation: bool) -> list[tuple[str, str]]:
+    """What pySigma itself has against a document: (name of its error class, message) each.
+
+    Any exception counts, also those that are not meant for people: pySigma must be able to read what we accept.
+    """
+    reader = SigmaCorrelationRule if correlation else SigmaRule
+    try:
+        rule = reader.from_dict(dict(plain), collect_errors=True, policy=_POLICY)
+        errors: list[Exception] = list(rule.errors)
+        if not errors and isinstance(rule, SigmaRule):
+            for condition in rule.detection.parsed_condition:
+                condition.parse()
+    except Exception as error:  # noqa: BLE001 - whatever it raises, it cannot read this document
+        errors = [error]
+    return [(type(error).__name__, str(error) or type(error).__name__) for error in errors]
+
+
+def read_item(key: str, values: Sequence[Any], placeholders: Mapping[str, Sequence[str]]) -> Predicate:
+    """One ``field|modifiers: values`` entry as a predicate; without a field, keywords.
+
+    Raises:
+        ItemError: if it cannot be evaluated exactly.
+    """
+    field, *modifiers = key.split("|")
+    modifiers = ["wide" if modifier == "utf16le" else modifier for modifier in modifiers]
+    _check_values(modifiers, values)
+    try:
+        item = SigmaDetectionItem.from_mapping("|".join([field, *modifiers]), list(values), policy=_POLICY)
+    except SigmaError as error:
+        raise ItemError("bad-value", str(error).partition(" in rule")[0]) from None
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ItemError("bad-value", f"value and modifiers do not fit: {error}") from None
+    tests = tuple(
+        AnyOf(options) if len(options) > 1 else options[0]
+        for value in item.value
+        for options in [tuple(_tests(field, value, modifiers, placeholders))]
+        if options
+    )
+    if not tests:
+        raise ItemError("empty-placeholder", "no value is left after placeholders were replaced")
+    if len(tests) == 1:
+        joined: Predicate = tests[0]
+    else:
+        joined = AllOf(tests) if "all" in modifiers else AnyOf(tests)
+    return Negated(joined) if item.negated else joined
+
+
+def _check_values(modifiers: Sequence[str], values: Sequence[Any]) -> None:
+    for value in values:
+        if "re" in modifiers:
+            if not isinstance(value, str):
+                raise ItemError("bad-value", "a regular expression must be a text", "quote it")
+            check_regex(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) > 2**53:
+            raise ItemError("bad-value", f"{value} is too large for an exact number", "quote it")
+        if not isinstance(value, str | int | float | bool | None):
+            raise ItemError("bad-value", f"{value!s:.60} is neither text, number, boolean nor null", "quote it")
+
+
+def _tests(
+    field: str, value: SigmaType, modifiers: Sequence[str], placeholders: Mapping[str, Sequence[str]]
+) -> Iterator[Predicate]:
+    """The alternatives one value stands for."""
+    if isinstance(value, SigmaExpansion):
+        for inner in value.values:
+            yield from _tests(field, inner, modifiers, placeholders)
+        return
+    if isinstance(value, (SigmaString, SigmaRegularExpression)) and value.contains_placeholder():
+        for filled in _filled(value, placeholders):
+            yield from _tests(field, filled, modifiers, {})
+        return
+    if isinstance(value, SigmaFieldReference):
+        if not field:
+            raise ItemError("bad-value", "`fieldref` needs a field")
+        yield FieldsTest(field, value.field, _affix(value), "cased" in modifiers)
+        return
+    if isinstance(value, SigmaExists):
+        test = FieldTest(field, Exists())
+        yield test if value.exists else Negated(test)
+        return
+    check = _check(value)
+    if field:
+        yield FieldTest(field, check)
+    elif isinstance(check, Text):
+        yield KeywordTest(check if _AFFIXES & set(modifiers) else _anywhere(check))
+    elif isinstance(check, (Regex, Cidr)):
+        yield KeywordTest(check)
+    else:
+        raise ItemError("bad-value", "a value without a field must be a text", "name the field")
+
+
+def _filled(
+    value: SigmaString | SigmaRegularExpression, placeholders: Mapping[str, Sequence[str]]
+) -> Sequence[SigmaType]:
+    """The value once per text of its placeholders. In a regular expression such a text stands for itself."""
+
+    def texts(placeholder: Placeholder) -> Iterator[SigmaString]:
+        if placeholder.name not in placeholders:
+            raise ItemError(
+                "unknown-placeholder",
+                f"the configuration has no values for %{placeholder.name}%",
+                "give them under `placeholders:`",
+            )
+        for text in placeholders[placeholder.name]:
+            if isinstance(value, SigmaRegularExpression):
+                yield SigmaString.from_str(re2.escape(text))
+            else:
+                yield SigmaString(text)
+
+    try:
+        return list(value.replace_placeholders(texts))
+    except SigmaError as error:
+        raise ItemError("bad-value", str(error)) from None
+
+
+def _affix(reference: SigmaFieldReference) -> Affix:
+    if reference.starts_with and reference.ends_with:
+        return "contains"
+    if reference.starts_with:
+        return "startswith"
+    return "endswith" if reference.ends_with else "equals"
+
+
+def _check(value: SigmaType) -> Check:
+    """The check of one value that has been expanded and filled."""
+    if isinstance(value, SigmaString):
+        return _text(value)
+    if isinstance(value, SigmaRegularExpression):
+        pattern = str(value.regexp)
+        check_regex(pattern)
+        return Regex(pattern, "".join(sorted(_FLAG_NAMES[flag.name] for flag in value.flags)))
+    if isinstance(value, SigmaCIDRExpression):
+        return Cidr(str(value.network))
+    if isinstance(value, SigmaCompareExpression):
+        return _comparison(value)
+    if isinstance(value, SigmaTimestampPart):
+        return TimePart(_unit(value), "eq", value.number)
+    if isinstance(value, SigmaNumber):
+        return Text((scalar_text(value.number),))
+    if isinstance(value, SigmaBool):
+        return Text((scalar_text(value.boolean),))
+    if isinstance(value, SigmaNull):
+        return Null()
+    raise ItemError("unsupported", f"pySigma's {type(value).__name__} cannot be evaluated")
+
+
+def _unit(part: SigmaTimestampPart) -> TimeUnit:
+    name = part.timestamp_part.name.lower()
+    unit: TimeUnit
+    for unit in get_args(TimeUnit):
+        if unit == name:
+            return unit
+    raise ItemError("unsupported", f"part of time `{name}` cannot be evaluated")
+
+
+def _comparison(value: SigmaCompareExpression) -> Check:
+    name = value.op.name.lower()
+    op: Comparison
+    for op in get_args(Comparison):
+        if op == name:
+            number = value.number
+            if isinstance(number, SigmaTimestampPart):
+                return TimePart(_unit(number), op, number.number)
+            return Compare(op, number.number)
+    raise ItemError("unsupported", f"comparison `{name}` cannot be evaluated")
+
+
+def _text(value: SigmaString) -> Text:
+    cased = isinstance(value, SigmaCasedString)
+    parts: list[str | Wild] = []
+    for part in value.s:
+        if isinstance(part, str):
+            literal = part if cased else fold(part)
+            if parts and isinstance(parts[-1], str):
+                parts[-1] += literal
+            elif literal:
+                parts.append(literal)
+        elif part is SpecialChars.WILDCARD_SINGLE:
+            parts.append(Wild.ONE)
+        elif not parts or parts[-1] is not Wild.ANY:
+            parts.append(Wild.ANY)
+    return Text(tuple(parts), cased)
+
+
+def _anywhere(check: Text) -> Text:
+    """A keyword is searched for in the text: wildcards on both sides."""
+    parts = check.parts
+    if parts == (Wild.ANY,):
+        return check
+    front = () if parts[:1] == (Wild.ANY,) else (Wild.ANY,)
+    back = () if parts[-1:] == (Wild.ANY,) else (Wild.ANY,)
+    return Text((*front, *parts, *back), check.cased)
