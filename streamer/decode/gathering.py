@@ -43,8 +43,12 @@ class Gathering:
         self.source = source
         self.skipped = 0
         self.ordinal = 0
+        limit = source.limits.depth
+        self.deep = record.value.count(b"{") + record.value.count(b"[") > limit
+        """Whether anything in the record can nest deeper than the limit: only then it is worth a look."""
         self._events: list[Event] = []
         self._dead: list[DeadLetter] = []
+        self._absorbed: list[Decoded] = []
         self._overflow = False
 
     @property
@@ -93,11 +97,26 @@ class Gathering:
         kept = original[: self.source.limits.record_bytes]
         self._dead.append(DeadLetter(reason, detail, self.record.position, kept, len(original)))
 
+    def absorb(self, other: Decoded) -> None:
+        """Events of other records that became whole now; they keep their own positions."""
+        self._absorbed.append(other)
+
     def next_ordinal(self) -> int:
         """Counts the items of the record that rest on its position for their identity."""
         self.ordinal += 1
         return self.ordinal
 
     def result(self) -> Decoded:
-        """Everything collected."""
-        return Decoded(tuple(self._events), tuple(self._dead), self.skipped)
+        """Everything collected; what other records left first."""
+        if not self._absorbed:
+            return Decoded(tuple(self._events), tuple(self._dead), self.skipped)
+        return joined([*self._absorbed, Decoded(tuple(self._events), tuple(self._dead), self.skipped)])
+
+
+def joined(parts: list[Decoded]) -> Decoded:
+    """Several results as one, in order."""
+    return Decoded(
+        tuple(event for part in parts for event in part.events),
+        tuple(letter for part in parts for letter in part.dead_letters),
+        sum(part.skipped for part in parts),
+    )

@@ -15,7 +15,7 @@ import orjson
 from streamer.model import Position
 
 
-def digest(*parts: str | int | float | bool | None) -> bytes:
+def digest(*parts: str | float | bool | None) -> bytes:
     """16 bytes; equal only for equal parts."""
     return blake2b(orjson.dumps(parts), digest_size=16).digest()
 
@@ -50,8 +50,9 @@ def derived_identity(parent: bytes, category: str, element: str | int) -> bytes:
 
 def place_of(position: Position, ordinal: int) -> str:
     """A source position as text; ``ordinal`` counts the items of one record."""
-    return f"{position}#{ordinal}"
+    # A path may hold bytes that are no text; they must hash like any other.
+    return f"{position}#{ordinal}".encode("utf-8", "backslashreplace").decode()
 
 
-def _scalar(value: Any) -> str | int | float | bool | None:
+def _scalar(value: Any) -> str | float | bool | None:
     return value if isinstance(value, str | int | float | bool) else None

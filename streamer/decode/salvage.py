@@ -11,7 +11,7 @@ scanned again are budgeted.
 
 from __future__ import annotations
 
-import json.decoder
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -202,13 +202,14 @@ def _value(key: str | None, raw: bytes, complete: bool, level: int, budget: _Bud
 def _string(raw: bytes) -> str:
     """A JSON string that may hold anything, its end missing included; what is no text becomes U+FFFD."""
     text = raw.decode("utf-8", "replace")
-    try:
-        text, _ = json.decoder.scanstring(text, 1, False)
-    except ValueError:
+    for whole in (text, text + '"'):
         try:
-            text, _ = json.decoder.scanstring(text + '"', 1, False)
+            text = json.loads(whole, strict=False)
+            break
         except ValueError:
-            text = text[1:].removesuffix('"')
+            continue
+    else:
+        text = text[1:].removesuffix('"')
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 

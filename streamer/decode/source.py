@@ -32,6 +32,8 @@ class DecodeLimits:
         events: events in one record (EventList, envelopes with many, expansions included).
         partial_bytes: text of one container line joined from partial lines.
         partial_streams: container streams with an unfinished line at the same time.
+        partial_total_bytes: text of all unfinished lines together.
+        partial_records: records after which an unfinished line that is not continued is taken as it is.
     """
 
     record_bytes: int = 2_000_000
@@ -39,6 +41,8 @@ class DecodeLimits:
     events: int = 10_000
     partial_bytes: int = 1_000_000
     partial_streams: int = 1_000
+    partial_total_bytes: int = 64_000_000
+    partial_records: int = 50_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,11 +86,7 @@ def _seconds(day: str, clock: str) -> int | None:
 
 
 def _from_number(whole: int, fraction: str) -> Stamp | None:
-    for bound, digits in _UNITS:
-        if whole < bound:
-            break
-    else:
-        digits = 9
+    digits = next((digits for bound, digits in _UNITS if whole < bound), 9)
     if not digits:
         return _stamp(whole, fraction)
     seconds, rest = divmod(whole, 10**digits)

@@ -29,9 +29,7 @@ def component_templates() -> dict[str, dict[str, Any]]:
     """Component templates by name, in the order they must be installed (before :func:`index_template`)."""
     return {
         MAPPINGS: {
-            "template": {
-                "mappings": {"dynamic": False, "date_detection": False, "properties": alert_properties()}
-            },
+            "template": {"mappings": {"dynamic": False, "date_detection": False, "properties": alert_properties()}},
             "version": 1,
             "_meta": dict(_META),
         },

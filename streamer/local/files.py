@@ -71,10 +71,12 @@ class FilesReader:
             return FollowedFile(item.path, self._limits.line)
         return WholeFile(item.path, self._limits.line)
 
-    @property
-    def lost(self) -> int:
-        """Files that were rotated away before they were read to their end; each was said in the log."""
-        return sum(tail.lost for tail in self._tails.values())
+    def take_gaps(self) -> tuple[str, ...]:
+        """What was rotated away before it was read, since the last call; one sentence each."""
+        gaps = tuple(gap for tail in self._tails.values() for gap in tail.gaps)
+        for tail in self._tails.values():
+            tail.gaps.clear()
+        return gaps
 
     async def start(self, positions: Mapping[Partition, object]) -> None:
         """Open the files. Raises ``SettingsError``, ``StateError`` and, for a file it may not open, ``ServerError``."""

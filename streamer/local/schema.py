@@ -15,6 +15,8 @@ APPLICATION_ID: Final = 0x53747265
 """Written into the file's header, so that no other program's database is taken for a store."""
 
 _TABLES: Final = """
+CREATE TABLE identity (id TEXT NOT NULL);
+INSERT INTO identity VALUES (lower(hex(randomblob(8))));
 CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE positions (
     source TEXT, number INTEGER, position TEXT NOT NULL, PRIMARY KEY (source, number)

@@ -56,6 +56,9 @@ class SqliteStore:
         sinks: names of the sinks that must get every document. One that is new gets everything the file still holds.
         dead_letter_sinks: names of those that must get every dead letter.
 
+    Attributes:
+        identity: of this file, for ever; names what this installation writes elsewhere.
+
     Raises:
         StateError: another process uses the file, it has a newer schema, or it is no such file or damaged.
     """
@@ -68,6 +71,7 @@ class SqliteStore:
         self._lock = FileLock(path)
         try:
             self._database = open_writable(path)
+            self.identity: str = self._transaction(lambda cursor: cursor.execute("SELECT id FROM identity").fetchone())[0]
             self._transaction(self._enlist)
         except BaseException:
             self._lock.release()

@@ -13,14 +13,10 @@ import time
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import structlog
-
 from streamer.errors import ServerError, SettingsError, StateError
 from streamer.local.lines import Lines
 from streamer.local.opened import OpenFile
 from streamer.local.rotation import Bookmark, begins_as, later_files, locate, reaches, rotated_files
-
-_log = structlog.get_logger("streamer.files")
 
 ROTATION_GRACE_S: Final = 2.0
 """How long a renamed file is watched on for lines from a writer that has not yet opened the new one."""
@@ -32,12 +28,12 @@ class Tail(Protocol):
     Attributes:
         at_end: nothing more is there now.
         ended: nothing more will ever come.
-        lost: files that were rotated away before they were read.
+        gaps: what was rotated away before it was read, one sentence each.
     """
 
     at_end: bool
     ended: bool
-    lost: int
+    gaps: list[str]
 
     def open(self, position: object) -> None:
         """Go to a stored position; ``None`` is the beginning. Raises ``StateError`` and ``SettingsError``."""
@@ -62,7 +58,7 @@ class WholeFile:
     def __init__(self, path: str, limit: int) -> None:
         self.at_end = False
         self.ended = False
-        self.lost = 0
+        self.gaps: list[str] = []
         self._path = Path(path)
         self._limit = limit
         self._file: OpenFile | None = None
@@ -123,7 +119,7 @@ class FollowedFile:
     def __init__(self, path: str, limit: int, *, grace_s: float = ROTATION_GRACE_S) -> None:
         self.at_end = False
         self.ended = False
-        self.lost = 0
+        self.gaps: list[str] = []
         self._name = path
         self._limit = limit
         self._grace_s = grace_s
@@ -169,11 +165,9 @@ class FollowedFile:
             self._go_on(live, bookmark)
 
     def _lose(self, bookmark: Bookmark) -> None:
-        self.lost += 1
-        _log.warning(
-            "a log file was rotated away before its end was read: lines after this one may be lost",
-            file=self._name,
-            line=bookmark.line,
+        self.gaps.append(
+            f"{self._name} was rotated away before its end was read: what followed line {bookmark.line} there is lost, "
+            "and what it would have shown is not detected"
         )
 
     def _open(self, path: Path, bookmark: Bookmark | None = None, *, line: int = 0) -> OpenFile:
@@ -230,7 +224,10 @@ class FollowedFile:
                 file.close()
                 self._file = self._open(copies[-1], bookmark)
                 return []
-            _log.info("a followed file was emptied and no copy of it is here", file=self._name, line=bookmark.line)
+            self.gaps.append(
+                f"{self._name} was emptied and no copy of it is here: lines written after line {bookmark.line} and "
+                "before that are lost"
+            )
         return self._leave(file, live, later_files(live, bookmark))
 
     def _leave(self, file: OpenFile, live: Path, later: list[Path]) -> list[tuple[int, bytes]]:
@@ -267,16 +264,19 @@ class StandardInput:
     def __init__(self, limit: int, *, descriptor: int = 0) -> None:
         self.at_end = False
         self.ended = False
-        self.lost = 0
+        self.gaps: list[str] = []
         self._lines = Lines(limit)
         self._descriptor = descriptor
+        self._thread: threading.Thread | None = None
         # Bounded, so that a fast writer waits in its pipe and not in our memory.
         self._chunks: queue.Queue[bytes] = queue.Queue(maxsize=16)
 
     def open(self, position: object) -> None:
         """Start reading; a position says nothing about a new pipe."""
         del position
-        threading.Thread(target=self._read, name="standard-input", daemon=True).start()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._read, name="standard-input", daemon=True)
+            self._thread.start()
 
     def _read(self) -> None:
         chunk = b"-"

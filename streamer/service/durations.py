@@ -42,5 +42,5 @@ def format_duration(length_us: int) -> str:
     return "0"
 
 
-DurationUs: TypeAlias = Annotated[int, BeforeValidator(lambda value: parse_duration(value))]
+DurationUs: TypeAlias = Annotated[int, BeforeValidator(parse_duration)]
 """A setting written as ``10s`` and held as microseconds."""

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from streamer.service.settings import load_settings
+
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
 DOCKERFILE = (ROOT / "deploy/Dockerfile").read_text()
@@ -81,8 +83,6 @@ def test_the_image_runs_without_root_and_stops_on_the_signal_the_service_drains_
 
 
 def test_the_mounted_configuration_is_one_the_service_accepts() -> None:
-    from streamer.service.settings import load_settings
-
     settings = load_settings(ROOT / "deploy/streamer.yml", environment={})
 
     assert settings.cluster == "demo"

@@ -75,9 +75,7 @@ def completions(rule: CorrelationRule, matches: Sequence[Seen], twist: Twist = T
 def _window(rule: CorrelationRule, matches: Sequence[Seen], event: Seen, twist: Twist) -> list[Seen]:
     """The matches in [event - timespan, event]."""
     return [
-        match
-        for match in matches
-        if match.time <= event.time and twist.fits(match.time, event.time, rule.timespan_us)
+        match for match in matches if match.time <= event.time and twist.fits(match.time, event.time, rule.timespan_us)
     ]
 
 
@@ -148,9 +146,7 @@ def _ordered(
         yield Completion((event, frozenset(steps), latest), chain, taking, time, vetoed, back, end)
 
 
-def _all_chains(
-    rule: CorrelationRule, matches: Sequence[Seen], steps: Sequence[str], twist: Twist
-) -> Iterator[Chain]:
+def _all_chains(rule: CorrelationRule, matches: Sequence[Seen], steps: Sequence[str], twist: Twist) -> Iterator[Chain]:
     """Different events in the order of the rules (up to skew), within one timespan."""
     pools = [[match for match in matches if match.rule == step] for step in steps]
     for chain in itertools.product(*pools):

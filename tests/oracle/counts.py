@@ -113,10 +113,8 @@ def sliding(rule: CorrelationRule, matches: Sequence[Seen], twist: Twist = TRUE)
         ]
         if not window:
             continue
-        if rule.type in ("event_count", "value_count"):
-            value = count(rule, window, twist)
-        else:
-            value = aggregate(rule, window)
+        counting = rule.type in ("event_count", "value_count")
+        value = count(rule, window, twist) if counting else aggregate(rule, window)
         yield Counted(event.identity, tuple(window), event.time, COMPARE[condition.op](value, threshold), value)
 
 

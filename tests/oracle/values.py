@@ -93,9 +93,7 @@ def plain(one: Token) -> Any:
 def exported(rule: CorrelationRule, key: tuple[Token, ...], taking_part: Iterable[Seen]) -> dict[str, tuple[Any, ...]]:
     """The fields of a firing: its key fields, and per referenced rule the distinct values, latest in time first."""
     named = key if rule.across_clusters else key[1:]
-    values: dict[str, tuple[Any, ...]] = {
-        name: (plain(one),) for name, one in zip(rule.group_by, named, strict=True)
-    }
+    values: dict[str, tuple[Any, ...]] = {name: (plain(one),) for name, one in zip(rule.group_by, named, strict=True)}
     latest_first = sorted(set(taking_part), key=lambda match: match.rank_in_time, reverse=True)
     for referenced, names in rule.exported_fields.items():
         for name, source in names.items():

@@ -93,9 +93,7 @@ class World:
         """One match of a detection arrives."""
         self.step += 1
         self._last_event = max(self._last_event, match.time_us)
-        self._arrive(
-            Seen(match.rule, match.identity, match.time_us, match.cluster, match.values, order=match.identity)
-        )
+        self._arrive(Seen(match.rule, match.identity, match.time_us, match.cluster, match.values, order=match.identity))
 
     def advance(self, watermark: float) -> None:
         """The watermark of the stream moves; ranks are judged one after the other."""

@@ -85,6 +85,15 @@ class ServerProcess(ABC):
         os.kill(self.pid, signal.SIGKILL)
         self._reap(30)
 
+    def revive(self) -> None:
+        """Whatever was done to it: it runs and answers again."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.thaw()
+            self.wait_ready()
+        else:
+            self.start()
+
     def stop(self) -> None:
         """End politely, forcefully after 20 seconds; may be called twice."""
         if self.process is None or self.process.poll() is not None:

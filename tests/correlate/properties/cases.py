@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from streamer.model import Evidence, Match, Position, Scalar
-from streamer.sigma.rules import RuleSet
+from streamer.sigma.rules import CorrelationRule, RuleSet
 from tests.correlate.properties.build import pick
 from tests.correlate.properties.rules import NAMES, UNIT, RuleMaker, with_reach
 
@@ -42,24 +42,26 @@ class Case:
     def show(self) -> str:
         """Rules and operations, times in units since the base."""
         lines = [f"lane {self.lane} seed {self.seed} start {_units(self.start_us)}"]
-        for rule in self.rules.correlations:
-            lines.append(
-                f"  {rule.meta.key}: {rule.type} {rule.rules} by {rule.group_by} in {rule.timespan_us / UNIT:g}"
-                f" decides {rule.decides} reach {rule.reach_us / UNIT:g} skew {rule.skew_us / UNIT:g}"
-                f" first_seen {rule.first_seen} learn {rule.learn_us / UNIT:g} across {rule.across_clusters}"
-                f"\n      {rule.condition}\n      fields {dict(rule.fields_of)} exports {dict(rule.exported_fields)}"
-                f"\n      {rule.suppress}"
-            )
+        lines.extend(_rule_lines(rule) for rule in self.rules.correlations)
         for op in self.ops:
             if op[0] == "feed":
                 match = op[1]
                 values = {name: list(value) for name, value in match.values.items()}
-                lines.append(
-                    f"  feed {match.rule} @{_units(match.time_us)} id {match.identity[:3].hex()} {match.cluster} {values}"
-                )
+                name = match.identity[:3].hex()
+                lines.append(f"  feed {match.rule} @{_units(match.time_us)} id {name} {match.cluster} {values}")
             else:
                 lines.append(f"  {op[0]} {_units(op[1]) if isinstance(op[1], int) else op[1]}")
         return "\n".join(lines)
+
+
+def _rule_lines(rule: CorrelationRule) -> str:
+    return (
+        f"  {rule.meta.key}: {rule.type} {rule.rules} by {rule.group_by} in {rule.timespan_us / UNIT:g}"
+        f" decides {rule.decides} reach {rule.reach_us / UNIT:g} skew {rule.skew_us / UNIT:g}"
+        f" first_seen {rule.first_seen} learn {rule.learn_us / UNIT:g} across {rule.across_clusters}"
+        f"\n      {rule.condition}\n      fields {dict(rule.fields_of)} exports {dict(rule.exported_fields)}"
+        f"\n      {rule.suppress}"
+    )
 
 
 def _units(time: int | None) -> str:
@@ -238,7 +240,10 @@ def year_ahead(rng: random.Random, rules: RuleMaker, makes: Makes) -> tuple[Rule
 
 def late(rng: random.Random, rules: RuleMaker, makes: Makes) -> tuple[RuleSet, list[Op]]:
     """Matches come behind the watermark: within reach, exactly at its edge, and beyond."""
-    made = [(one, one.time + (rng.randint(0, 14) * UNIT if rng.random() < 0.5 else 0)) for one in makes.happenings(_count(rng))]
+    made = [
+        (one, one.time + (rng.randint(0, 14) * UNIT if rng.random() < 0.5 else 0))
+        for one in makes.happenings(_count(rng))
+    ]
     made.sort(key=lambda item: item[1])
     arrived = repeated(rng, [one for one, _ in made], 0.2)
     reach = rng.choice((0, 1, 3, 6, 10)) * UNIT
@@ -247,6 +252,15 @@ def late(rng: random.Random, rules: RuleMaker, makes: Makes) -> tuple[RuleSet, l
     if rng.random() < 0.7:
         rule_set = with_reach(rule_set, reach)
     return rule_set, ops_of(rng, [(one, 0) for one in arrived], [lateness], rng.choice((1.0, 0.6)))
+
+
+def late_to_judged(rng: random.Random, rules: RuleMaker, makes: Makes) -> tuple[RuleSet, list[Op]]:
+    """As above, with one user and rules that judge: what is late meets what has been decided."""
+    rules.families = {"aggregate": 4, "temporal": 3, "temporal_ordered": 3, "first_seen": 1, "bounded": 2}
+    rules.vetoes = 0.8
+    rules.upper = rng.choice((0, 0, 1))
+    makes.users, makes.clusters, makes.span = ("u",), ("k",), 10
+    return late(rng, rules, makes)
 
 
 def chained(rng: random.Random, rules: RuleMaker, makes: Makes) -> tuple[RuleSet, list[Op]]:
@@ -260,7 +274,7 @@ def chained(rng: random.Random, rules: RuleMaker, makes: Makes) -> tuple[RuleSet
 
 def restarts(rng: random.Random, rules: RuleMaker, makes: Makes) -> tuple[RuleSet, list[Op]]:
     """The process dies at random points and goes on from what was stored."""
-    inner = rng.choice((shuffle, late, chained, duplicates))
+    inner = rng.choice((shuffle, late, late_to_judged, chained, duplicates))
     rule_set, ops = inner(rng, rules, makes)
     return rule_set, restarted(rng, ops, rng.choice((0.1, 0.5)))
 
@@ -288,6 +302,7 @@ LANES: dict[str, Lane] = {
     "several partitions": partitions,
     "stamps a year ahead": year_ahead,
     "late, within and beyond reach": late,
+    "late, against what is judged": late_to_judged,
     "correlations of correlations": chained,
     "restarts": restarts,
     "skew": skewed,

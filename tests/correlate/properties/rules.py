@@ -30,6 +30,7 @@ class RuleMaker:
         upper: how many correlations of correlations at most.
         skew: share of ordered rules with skew.
         provisional: share of `not` and first_seen rules decided on arrival.
+        vetoes: share of temporal rules that get a `not` (and again that get a second).
         reach: choices of reach in units; ``None`` leaves the default.
     """
 
@@ -41,6 +42,7 @@ class RuleMaker:
         self.provisional = 0.0
         self.reach: tuple[int, ...] | None = None
         self.across = 0.1
+        self.vetoes = 0.4
         self.alerting_detections = False
 
     def rule_set(self) -> RuleSet:
@@ -173,7 +175,7 @@ class RuleMaker:
         names = list(draft.rules)
         rng.shuffle(names)
         vetoes: list[str] = []
-        while len(names) > 1 and len(vetoes) < 2 and rng.random() < 0.4:
+        while len(names) > 1 and len(vetoes) < 2 and rng.random() < self.vetoes:
             vetoes.append(names.pop())
         positive: list[Expression] = [Ref(name) for name in names]
         if len(positive) > 1 and rng.random() < 0.4:

@@ -1,0 +1,106 @@
+"""The matches one key of one correlation holds: by reference, in order of time, each identity once.
+
+Deduplication lives here (SEMANTICS I5): a match whose identity is already held for the same reference changes nothing.
+Two references may hold the same event; for counts that is one event, for ordered steps it may fill only one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+from streamer.correlate.sequence import Runs
+from streamer.model import Match
+
+Moment: TypeAlias = tuple[int, bytes]
+"""(time, identity): the order of matches; "latest" is the greatest (names must not depend on arrival)."""
+
+NAMED: Final = 20
+"""Members a step shows at most (SEMANTICS A4)."""
+
+
+class Ledger:
+    """Matches by reference.
+
+    Attributes:
+        lines: per reference the moments of its matches.
+        matches: per reference the match of each identity.
+        shared: how many (event, reference) pairs there are beyond one per event; 0 means that no event was accepted by
+            two referenced rules.
+    """
+
+    __slots__ = ("_seen", "lines", "matches", "shared")
+
+    def __init__(self, refs: int) -> None:
+        self.lines: list[Runs[Moment]] = [Runs() for _ in range(refs)]
+        self.matches: list[dict[bytes, Match]] = [{} for _ in range(refs)]
+        self._seen: dict[bytes, int] = {}
+        self.shared = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self.matches))
+
+    def add(self, ref: int, match: Match) -> bool:
+        """Take a match in; ``False`` for a duplicate."""
+        identity = match.identity
+        if identity in self.matches[ref]:
+            return False
+        self.matches[ref][identity] = match
+        self.lines[ref].add((match.time_us, identity))
+        before = self._seen.get(identity, 0)
+        self._seen[identity] = before + 1
+        self.shared += before > 0
+        return True
+
+    def held(self, identity: bytes) -> int:
+        """For how many references an event is held."""
+        return self._seen.get(identity, 0)
+
+    def drop_before(self, time: int) -> list[tuple[int, Match]]:
+        """Forget all matches older than ``time``; returns them with their references."""
+        gone: list[tuple[int, Match]] = []
+        for ref, line in enumerate(self.lines):
+            gone += [(ref, self._forget(ref, identity)) for _, identity in line.drop_before((time,))]
+        return gone
+
+    def _forget(self, ref: int, identity: bytes) -> Match:
+        left = self._seen[identity] - 1
+        if left:
+            self._seen[identity] = left
+            self.shared -= 1
+        else:
+            del self._seen[identity]
+        return self.matches[ref].pop(identity)
+
+    def oldest(self) -> int | None:
+        """The time of the oldest match held."""
+        firsts = [line.first() for line in self.lines]
+        return min((first[0] for first in firsts if first is not None), default=None)
+
+    def latest(self, ref: int, start: int, end: int) -> Moment | None:
+        """The latest match of a reference in [start, end]."""
+        moment = self.lines[ref].before((end + 1,))
+        return moment if moment is not None and moment[0] >= start else None
+
+    def earliest(self, ref: int, start: int) -> Moment | None:
+        """The earliest match of a reference at ``start`` or after."""
+        return self.lines[ref].since((start,))
+
+    def backwards(self, ref: int, start: int, end: int) -> Iterator[Match]:
+        """The matches of a reference in [start, end], latest first."""
+        matches = self.matches[ref]
+        for time, identity in self.lines[ref].descending((end + 1,)):
+            if time < start:
+                return
+            yield matches[identity]
+
+    def count(self, ref: int, start: int, end: int) -> int:
+        """How many matches a reference has in [start, end]."""
+        line = self.lines[ref]
+        return line.rank((end + 1,)) - line.rank((start,))
+
+    def everything(self) -> Iterator[tuple[int, Match]]:
+        """All matches, by reference, then in order of time."""
+        for ref, line in enumerate(self.lines):
+            for _, identity in line:
+                yield ref, self.matches[ref][identity]

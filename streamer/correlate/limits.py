@@ -1,0 +1,63 @@
+"""How much may be remembered, and what was counted on the way.
+
+Nothing is evicted silently: what does not fit is refused, counted and told (SEMANTICS section 7, "Bounded").
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+FOREVER: Final = 1 << 62
+"""The watermark after the end of all input, in microseconds; later than any event."""
+
+BEGINNING: Final = -FOREVER
+"""The watermark before anything has been heard of."""
+
+
+@dataclass(frozen=True, slots=True)
+class CorrelateLimits:
+    """Bounds of correlation state.
+
+    Attributes:
+        entries_per_key: matches (values for ``first_seen``) kept for one key of one rule.
+        entries_per_rule: the same for all keys of one rule.
+        entries: the same for all rules.
+        reserved: share of ``entries_per_rule`` and ``entries`` that only partial matches at step two or later may use,
+            so that a flood of first steps cannot keep an attack under way from completing.
+        values_per_match: distinct values one match may add to a ``value_count``.
+        sources: contributors remembered per rule, to name the largest.
+    """
+
+    entries_per_key: int = 100_000
+    entries_per_rule: int = 1_000_000
+    entries: int = 2_000_000
+    reserved: float = 0.2
+    values_per_match: int = 1024
+    sources: int = 64
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened, per rule key. Never part of the state, never reset.
+
+    Attributes:
+        late: matches older than the watermark.
+        too_late: of those, matches beyond ``reach``, which correlations do not use.
+        missing_key: matches without one of the group-by fields.
+        missing_value: matches without the counted field, or without a number in it.
+        key_overflow: keys left out because one match had more than sixteen.
+        duplicates: matches that were told before.
+        refused: matches that no limit had room for.
+        used: matches taken in.
+    """
+
+    late: Counter[str] = field(default_factory=Counter)
+    too_late: Counter[str] = field(default_factory=Counter)
+    missing_key: Counter[str] = field(default_factory=Counter)
+    missing_value: Counter[str] = field(default_factory=Counter)
+    key_overflow: Counter[str] = field(default_factory=Counter)
+    duplicates: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    used: Counter[str] = field(default_factory=Counter)

@@ -1,0 +1,125 @@
+"""``temporal_ordered``: several rules within one timespan, one after the other.
+
+Going back from a completing event, taking the latest match for each step leaves the most room for the steps before
+it; so one pass finds the chain, or that there is none. Seen from a new match in the middle: going back from it gives
+the latest possible beginning, going forward the earliest possible last step, and exactly the last steps between that
+one and the end of the timespan that starts at that beginning are complete through it.
+
+Two things need more care and get it in :mod:`streamer.correlate.search`: an event that two rules accepted may fill only
+one step (W3), and ``skew`` lets a step precede its predecessor (W2). There the range above is a superset, and every
+candidate in it is tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from streamer.correlate.chains import Chain, ChainState
+from streamer.correlate.firings import Completed
+from streamer.correlate.ledger import Moment
+from streamer.correlate.search import Search
+from streamer.model import Match
+
+
+class OrderedState(ChainState):
+    """One key of a ``temporal_ordered`` rule."""
+
+    def _may_complete(self, way: int, ref: int) -> bool:
+        return ref == self._ways[way][-1]
+
+    def is_first_step(self, ref: int) -> bool:
+        """A match goes on with something if its rule is not first and an earlier step has a match."""
+        return not any(len(self.ledger.lines[other]) for other in range(ref))
+
+    def _is_plain(self) -> bool:
+        """Whether taking the latest match for each step is enough."""
+        return not self.plan.rule.skew_us and not self.ledger.shared
+
+    def _completed_by(self, way: int, ref: int, match: Match) -> list[Moment]:
+        refs = self._ways[way]
+        at = refs.index(ref)
+        time, timespan, skew = match.time_us, self.plan.rule.timespan_us, self.plan.rule.skew_us
+        begin, step = time, time
+        for other in reversed(refs[:at]):
+            moment = self.ledger.lines[other].before((step + skew + 1,))
+            if moment is None:
+                return []
+            step = moment[0]
+            begin = min(begin, step)
+        if begin < time - timespan:
+            return []
+        first = time
+        for other in refs[at + 1 :]:
+            moment = self.ledger.lines[other].since((first - skew,))
+            if moment is None:
+                return []
+            first = moment[0]
+        last = begin + timespan
+        if at == len(refs) - 1:
+            first = last = time
+        if self._is_plain():
+            return self._open[way].pop_between((first,), (last + 1,))
+        candidates = self._open[way].between((first,), (last + 1,))
+        return [one for one in candidates if self._chain(way, one) is not None and self._open[way].discard(one)]
+
+    def _chain(self, way: int, event: Moment) -> Chain | None:
+        refs = self._ways[way]
+        if not self._is_plain():
+            return Search(self.ledger, self.plan, refs).latest(event)
+        chain = {refs[-1]: event}
+        step, start = event[0], event[0] - self.plan.rule.timespan_us
+        for ref in reversed(refs[:-1]):
+            moment = self.ledger.latest(ref, start, step)
+            if moment is None:
+                return None
+            chain[ref] = moment
+            step = moment[0]
+        return chain
+
+    def _forbidden(self, way: int, chain: Chain) -> Iterator[tuple[int, int, int]]:
+        refs, timespan = self._ways[way], self.plan.rule.timespan_us
+        for ref in self.plan.shape.forbidden:
+            before = [other for other in refs if other < ref]
+            after = [other for other in refs if other > ref]
+            if not before:
+                following = chain[after[0]][0]
+                yield (ref, following - timespan, following - 1)
+            elif not after:
+                yield (ref, chain[before[-1]][0] + 1, min(time for time, _ in chain.values()) + timespan)
+            else:
+                yield (ref, chain[before[-1]][0] + 1, chain[after[0]][0] - 1)
+
+    def _waits_until(self, way: int, event: Moment, chain: Chain) -> int:
+        """The end of a ``not`` after the last step; or the last time a member within skew can have."""
+        refs, timespan = self._ways[way], self.plan.rule.timespan_us
+        until = event[0] + min(timespan, self.plan.rule.skew_us * (len(refs) - 1))
+        if any(ref > refs[-1] for ref in self.plan.shape.forbidden):
+            until = max(until, min(time for time, _ in chain.values()) + timespan)
+        return until
+
+    def _gather(self, done: Completed, way: int, event: Moment) -> None:
+        if not any(self.plan.rule.exported_fields.values()):
+            return
+        refs, skew = self._ways[way], self.plan.rule.skew_us
+        start = event[0] - self.plan.rule.timespan_us
+        earliest: dict[int, int] = {}
+        for ref in refs[:-1]:
+            moment = self.ledger.earliest(ref, start)
+            assert moment is not None
+            earliest[ref] = moment[0]
+            start = max(start, moment[0] - skew)
+        step = event[0]
+        for ref in reversed(refs[:-1]):
+            moment = self.ledger.lines[ref].before((step + skew + 1,))
+            assert moment is not None
+            step = moment[0]
+            self.gather(done.gathered, ref, self._taking_part(way, event, ref, (earliest[ref], step)))
+        self.gather(done.gathered, refs[-1], [self.ledger.matches[refs[-1]][event[1]]])
+
+    def _taking_part(self, way: int, event: Moment, ref: int, span: tuple[int, int]) -> Iterator[Match]:
+        """The matches of a step in some chain ending at the event, latest first."""
+        plain = self._is_plain()
+        search = Search(self.ledger, self.plan, self._ways[way])
+        for match in self.ledger.backwards(ref, *span):
+            if plain or search.latest(event, pinned=(ref, (match.time_us, match.identity))) is not None:
+                yield match

@@ -1,0 +1,315 @@
+"""Bytes → Events, for one source.
+
+A record is opened layer by layer, at most three envelopes deep, until what is inside is an audit event or a container's
+line. Which of the two may be inside is the source's declaration and never the content's: in an audit source only audit
+events become events; in a container source everything is a line, also a line that looks like an audit event.
+
+Only unfinished partial lines are remembered from one record to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from streamer.decode.audit import add_audit, is_audit, is_event_list
+from streamer.decode.container import add_line, declared
+from streamer.decode.envelope import Inner, Opened
+from streamer.decode.envelope_aks import open_records
+from streamer.decode.envelope_cloudwatch import open_log_events
+from streamer.decode.gathering import Decoded, Gathering, joined
+from streamer.decode.line import Line, cri_line, kubernetes_of_path
+from streamer.decode.partial_lines import Finished, PartialLines
+from streamer.decode.salvage import Garbage, read, read_text, text_of
+from streamer.decode.shippers import contents_of, is_shipped, shipped_line, stamp_of
+from streamer.decode.source import Source
+from streamer.decode.stamps import Stamp
+from streamer.model import UNKNOWN, Record
+
+ENVELOPES: Final[tuple[Callable[[dict[str, Any]], Opened | None], ...]] = (open_records, open_log_events)
+"""Envelopes of clouds and collectors, each a function that opens its own kind and returns ``None`` for others."""
+
+LAYERS: Final = 3
+"""Envelopes that may stand around an event."""
+
+_CLUSTER_HEADERS: Final = frozenset({"cluster", "x-cluster", "k8s.cluster.name"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What the envelopes opened so far tell of what is inside."""
+
+    layers: int = 0
+    stamp: Stamp | None = None
+    cluster: str | None = None
+
+
+class Decoder:
+    """Decodes the records of one source, in the order in which they are given."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._access = declared(source)
+        self._partial = PartialLines(source.limits)
+        self._clusters = {source.cluster.casefold(): source.cluster} | {
+            spelling.casefold(): name for spelling, name in source.cluster_aliases.items()
+        }
+
+    def decode(self, record: Record) -> Decoded:
+        """Everything a record says. Never raises: what cannot be read is a dead letter."""
+        gathering = Gathering(record, self._source)
+        limit = self._source.limits.record_bytes
+        if len(record.value) > limit:
+            gathering.dead("too-large", f"{len(record.value)} bytes, the limit is {limit}")
+            return gathering.result()
+        try:
+            self._decode(record, gathering)
+        except Exception as error:  # noqa: BLE001 - hostile bytes must never stop the stream; tests run without this net
+            gathering.dead("defect", f"decoding failed unexpectedly: {type(error).__name__}")
+        return gathering.result()
+
+    def flush(self) -> Decoded:
+        """End of input: what is unfinished becomes events as it is, marked as truncated."""
+        return self._finish(self._partial.flush())
+
+    def snapshot(self) -> bytes:
+        """Unfinished partial lines."""
+        return self._partial.snapshot()
+
+    def restore(self, data: bytes) -> None:
+        """Take over a snapshot; raises ``StateError`` if it cannot be read."""
+        self._partial.restore(data)
+
+    def _decode(self, record: Record, gathering: Gathering) -> None:
+        overdue = self._partial.tick()
+        if overdue:
+            gathering.absorb(self._finish(overdue))
+        value = record.value
+        if not value.strip():
+            gathering.skipped += 1
+        elif self._source.kind == "audit":
+            self._decode_audit(value, gathering)
+        else:
+            self._decode_containers(value, gathering)
+
+    def _finish(self, finished: list[Finished]) -> Decoded:
+        """Events of lines that are whole now and count as read from records other than the current one."""
+        results = []
+        for line, record in finished:
+            gathering = Gathering(record, self._source)
+            self._whole_line(line, gathering)
+            results.append(gathering.result())
+        return joined(results)
+
+    # --- container sources -------------------------------------------------------------------------------------
+
+    def _decode_containers(self, value: bytes, gathering: Gathering) -> None:
+        if value.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
+            values = read(value)
+            if all(self._is_record(found) for found in values):
+                for found in values:
+                    self._container_value(found, _Around(), gathering)
+                return
+            if len(values) > 1 and b"\n" in value:
+                for line in value.split(b"\n"):
+                    if line.strip() and not gathering.full:
+                        self._container_document(line, gathering)
+                return
+        for text in (
+            text_of(value).split("\n") if b"\n" in value.strip(b"\r\n") and _is_cri(value) else [text_of(value)]
+        ):
+            self._bare_line(text, gathering)
+
+    def _container_document(self, line: bytes, gathering: Gathering) -> None:
+        values = read(line)
+        if values and all(self._is_record(found) for found in values):
+            for found in values:
+                self._container_value(found, _Around(), gathering)
+        else:
+            self._bare_line(text_of(line), gathering)
+
+    def _is_record(self, value: Any) -> bool:
+        """Whether a shipper or a cloud wrote this; otherwise a container wrote it itself."""
+        if isinstance(value, list):
+            return bool(value) and all(isinstance(item, dict) and self._is_record(item) for item in value)
+        return isinstance(value, dict) and (is_shipped(value) or any(opens(value) for opens in ENVELOPES))
+
+    def _container_value(self, value: Any, around: _Around, gathering: Gathering) -> None:
+        if gathering.full:
+            return
+        if isinstance(value, list):
+            for item in value:
+                self._container_value(item, around, gathering)
+            return
+        opened = _open(value)
+        if opened is None:
+            line = shipped_line(value)
+            if line.cluster is None and around.cluster is not None:
+                line = replace(line, cluster=around.cluster)
+            self._feed(line, gathering)
+            return
+        gathering.skipped += opened.skipped
+        for entry in opened.entries:
+            self._container_entry(entry, around, gathering)
+
+    def _container_entry(self, entry: Inner, around: _Around, gathering: Gathering) -> None:
+        inner = _Around(around.layers + 1, entry.stamp or around.stamp, entry.cluster or around.cluster)
+        value = entry.value
+        if inner.layers > LAYERS:
+            gathering.dead("too-many-layers", f"more than {LAYERS} envelopes around a line")
+            return
+        if isinstance(value, str) and value[:1] == "{" and entry.kubernetes is None:
+            found = read_text(value)
+            if len(found) == 1 and self._is_record(found[0]):
+                value = found[0]
+        if isinstance(value, dict) and self._is_record(value):
+            self._container_value(value, inner, gathering)
+            return
+        content = value if isinstance(value, dict) else None
+        text = value if isinstance(value, str) else text_of(b"")
+        line = Line(text, inner.stamp, entry.stream, entry.kubernetes or {}, inner.cluster, content=content)
+        self._feed(line, gathering)
+
+    def _bare_line(self, text: str, gathering: Gathering) -> None:
+        """A line as it stands in a container's file."""
+        text = text.rstrip("\r\n")
+        if not text.strip():
+            gathering.skipped += 1
+            return
+        kubernetes = kubernetes_of_path(gathering.record.position.source)
+        self._feed(cri_line(text, kubernetes) or Line(text, kubernetes=kubernetes), gathering)
+
+    def _feed(self, line: Line, gathering: Gathering) -> None:
+        for whole, record in self._partial.feed(line, gathering.record):
+            if whole is line or record.position == gathering.record.position:
+                self._whole_line(whole, gathering)
+            else:
+                gathering.absorb(self._finish([(whole, record)]))
+
+    def _whole_line(self, line: Line, gathering: Gathering) -> None:
+        if self._source.kind == "audit":
+            self._audit_text(line.text, _Around(1, line.stamp, line.cluster), gathering)
+            return
+        if not line.text and line.content is None:
+            gathering.skipped += 1
+            return
+        add_line(line, self._cluster(line.cluster, gathering), gathering, self._access)
+
+    # --- audit sources -----------------------------------------------------------------------------------------
+
+    def _decode_audit(self, value: bytes, gathering: Gathering) -> None:
+        if value[:1].isdigit():
+            text = text_of(value)
+            if cri_line(text, {}) is not None:
+                for line in text.split("\n"):
+                    self._bare_line(line, gathering)
+                return
+        values = read(value)
+        for found in values:
+            if isinstance(found, Garbage):
+                reason = found.reason if len(values) == 1 else "trailing-bytes"
+                gathering.dead(reason, "no JSON document", found.raw)
+            elif not self._audit_value(found, _Around(), gathering):
+                gathering.dead("no-event", "JSON, but neither an audit event nor a known envelope")
+
+    def _audit_value(self, value: Any, around: _Around, gathering: Gathering) -> bool:
+        """Take the audit events out of a value; ``False`` if it is nothing we know."""
+        if gathering.full:
+            return True
+        if isinstance(value, list):
+            return self._audit_list(value, around, gathering)
+        if not isinstance(value, dict):
+            return False
+        if is_audit(value):
+            cluster = self._cluster(around.cluster, gathering)
+            add_audit(value, around.stamp.us if around.stamp else None, cluster, gathering)
+            return True
+        if is_event_list(value):
+            return self._audit_list(value["items"], around, gathering)
+        if around.layers >= LAYERS:
+            gathering.dead("too-many-layers", f"more than {LAYERS} envelopes around an event")
+            return True
+        opened = _open(value)
+        if opened is not None:
+            gathering.skipped += opened.skipped
+            for entry in opened.entries:
+                inner = _Around(around.layers + 1, entry.stamp or around.stamp, entry.cluster or around.cluster)
+                self._audit_inner(entry.value, inner, gathering)
+            return True
+        return self._audit_shipped(value, around, gathering)
+
+    def _audit_list(self, items: list[Any], around: _Around, gathering: Gathering) -> bool:
+        known = 0
+        for item in items:
+            if isinstance(item, list) or not self._audit_value(item, around, gathering):
+                gathering.dead("no-event", "an element of a list that is no audit event")
+            known += 1
+            if gathering.full:
+                break
+        if not known:
+            gathering.skipped += 1
+        return True
+
+    def _audit_shipped(self, value: dict[str, Any], around: _Around, gathering: Gathering) -> bool:
+        contents = contents_of(value)
+        if not contents:
+            return False
+        if isinstance(contents[0], str):
+            line = shipped_line(value)
+            line = replace(line, text=contents[0]) if line.stream or not line.partial else line
+            if line.partial or cri_line(contents[0], {}) is not None:
+                self._feed(shipped_line(value), gathering)
+                return True
+        line = shipped_line(value)
+        inner = _Around(around.layers + 1, stamp_of(value) or around.stamp, line.cluster or around.cluster)
+        self._audit_inner(contents[0], inner, gathering)
+        return True
+
+    def _audit_inner(self, value: Any, around: _Around, gathering: Gathering) -> None:
+        """What an envelope held: text or an object; what holds no audit event is passed over."""
+        if isinstance(value, str):
+            self._audit_text(value, around, gathering)
+        elif value is UNKNOWN:
+            gathering.dead("not-json", "the content of an envelope cannot be read")
+        elif not self._audit_value(value, around, gathering):
+            gathering.skipped += 1
+
+    def _audit_text(self, text: str, around: _Around, gathering: Gathering) -> None:
+        text = text.strip()
+        line = cri_line(text, {}) if text[:1].isdigit() else None
+        if line is not None:
+            text = line.text
+            around = replace(around, stamp=line.stamp or around.stamp)
+        if text[:1] not in ("{", "["):
+            gathering.skipped += 1
+            return
+        for found in read_text(text):
+            if isinstance(found, Garbage):
+                gathering.dead("not-json", "no JSON document inside an envelope", found.raw)
+            elif not self._audit_value(found, around, gathering):
+                gathering.skipped += 1
+
+    def _cluster(self, told: str | None, gathering: Gathering) -> str:
+        """Canonical name: as an envelope or a header tells it, else as configured; aliases, without regard to case."""
+        if told is None:
+            for name, content in gathering.record.headers:
+                if name.lower() in _CLUSTER_HEADERS and content:
+                    told = text_of(content)
+                    break
+            else:
+                return self._source.cluster
+        folded = told.casefold()
+        return self._clusters.get(folded, folded)
+
+
+def _open(value: dict[str, Any]) -> Opened | None:
+    for opens in ENVELOPES:
+        opened = opens(value)
+        if opened is not None:
+            return opened
+    return None
+
+
+def _is_cri(value: bytes) -> bool:
+    return cri_line(text_of(value[:4096]), {}) is not None

@@ -1,0 +1,56 @@
+"""What a recorded file holds, told by its first decodable records. For replay only: a live source declares it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from streamer.decode.audit import is_audit, is_event_list
+from streamer.decode.envelope_aks import open_records
+from streamer.decode.envelope_cloudwatch import open_log_events
+from streamer.decode.line import cri_line
+from streamer.decode.salvage import read_text, text_of
+from streamer.decode.shippers import contents_of
+from streamer.decode.source import SourceKind
+
+_ENOUGH = 20
+_LARGEST = 2_000_000
+
+
+def guess_kind(first_values: Iterable[bytes]) -> SourceKind:
+    """``audit`` if most of the first records that can be read hold audit events, else ``containers``."""
+    audit = other = 0
+    for value in first_values:
+        if not value.strip() or len(value) > _LARGEST:
+            continue
+        if any(_holds_audit(found, 0) for found in _values(text_of(value))):
+            audit += 1
+        else:
+            other += 1
+        if audit + other >= _ENOUGH:
+            break
+    return "audit" if audit > other else "containers"
+
+
+def _values(text: str) -> list[Any]:
+    text = text.strip()
+    line = cri_line(text, {})
+    if line is not None:
+        text = line.text
+    return read_text(text) if text[:1] in ("{", "[") else []
+
+
+def _holds_audit(value: Any, depth: int) -> bool:
+    if depth > 4:
+        return False
+    if isinstance(value, list):
+        return any(_holds_audit(item, depth + 1) for item in value[:_ENOUGH])
+    if isinstance(value, str):
+        return any(_holds_audit(found, depth + 1) for found in _values(value))
+    if not isinstance(value, dict):
+        return False
+    if is_audit(value) or is_event_list(value):
+        return True
+    opened = open_records(value) or open_log_events(value)
+    inner = [entry.value for entry in opened.entries[:_ENOUGH]] if opened else contents_of(value)
+    return any(_holds_audit(found, depth + 1) for found in inner)

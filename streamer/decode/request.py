@@ -1,0 +1,141 @@
+"""Fields derived from the envelope of an audit event: who, from where, with what result, which command."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote
+
+from streamer.decode.line import dig
+from streamer.model import Outcome
+
+LONG_RUNNING: Final = frozenset({"exec", "attach", "portforward", "proxy", "log"})
+"""Subresources whose requests last as long as somebody stays connected."""
+
+_EXTRA: Final = "authentication.kubernetes.io/"
+_ACCOUNT: Final = "system:serviceaccount:"
+_PARAMETERS: Final = 10_000
+
+
+def is_long_running(raw: dict[str, Any]) -> bool:
+    """Whether ``ResponseStarted`` already stands for this request."""
+    return raw.get("verb") in ("watch", "proxy") or subresource_of(raw) in LONG_RUNNING
+
+
+def subresource_of(raw: dict[str, Any]) -> str:
+    """Subresource, empty where there is none."""
+    found = dig(raw.get("objectRef"), "subresource")
+    return found if isinstance(found, str) else ""
+
+
+def resource_of(raw: dict[str, Any]) -> str:
+    """Resource, empty where there is none."""
+    found = dig(raw.get("objectRef"), "resource")
+    return found if isinstance(found, str) else ""
+
+
+def outcome_of(raw: dict[str, Any]) -> Outcome:
+    """What came of the request, from the response code and the authorizer's decision."""
+    if dig(raw.get("annotations"), "authorization.k8s.io/decision") == "forbid":
+        return "denied"
+    code = dig(raw.get("responseStatus"), "code")
+    if not isinstance(code, int) or isinstance(code, bool):
+        return "unknown"
+    return outcome_of_status(code)
+
+
+def outcome_of_status(code: int) -> Outcome:
+    """What an HTTP status means."""
+    if code in (401, 403):
+        return "denied"
+    if code == 101 or 200 <= code < 400:
+        return "success"
+    return "error" if 400 <= code < 600 else "unknown"
+
+
+def source_ip_of(raw: dict[str, Any], trusted_proxies: int) -> str | None:
+    """The address that the last trusted hop saw. All earlier entries can be written by the client."""
+    addresses = raw.get("sourceIPs")
+    if not isinstance(addresses, list) or not addresses:
+        return None
+    found = addresses[max(len(addresses) - 1 - trusted_proxies, 0)]
+    return found if isinstance(found, str) and found else None
+
+
+def actor_of(raw: dict[str, Any]) -> dict[str, Any]:
+    """``actor.*``: who authenticated; an impersonated identity beside it, never instead."""
+    user = raw.get("user")
+    actor: dict[str, Any] = {}
+    name = dig(user, "username")
+    if isinstance(name, str):
+        actor["name"] = name
+        actor["kind"] = _kind_of(name)
+        if name.startswith(_ACCOUNT):
+            actor["namespace"] = name[len(_ACCOUNT) :].partition(":")[0]
+    impersonated = dig(raw.get("impersonatedUser"), "username")
+    effective = impersonated if isinstance(impersonated, str) and impersonated else name
+    if isinstance(effective, str):
+        actor["effective"] = effective
+    extra = dig(user, "extra")
+    if isinstance(extra, dict) and extra:
+        pod = {
+            key: value
+            for key, value in (
+                ("name", _first(extra.get(_EXTRA + "pod-name"))),
+                ("uid", _first(extra.get(_EXTRA + "pod-uid"))),
+            )
+            if value
+        }
+        if pod:
+            actor["pod"] = pod
+        credential = _first(extra.get(_EXTRA + "credential-id"))
+        if credential:
+            actor["credential_id"] = credential
+    return actor
+
+
+def exec_of(raw: dict[str, Any]) -> dict[str, Any] | None:
+    """``exec.*``: the command line of an exec, or of a run through the node's kubelet, from the request's address."""
+    uri = raw.get("requestURI")
+    subresource = subresource_of(raw)
+    if subresource not in ("exec", "proxy", "attach") or not isinstance(uri, str):
+        return None
+    path, _, query = uri.partition("?")
+    if subresource == "proxy" and "/run" not in path and "/exec" not in path:
+        return None
+    command: list[str] = []
+    container = None
+    for name, value in parameters(query):
+        if name in ("command", "cmd"):
+            command.append(value)
+        elif name == "container":
+            container = value
+    found: dict[str, Any] = {}
+    if command:
+        found["command"] = " ".join(command)
+    if container:
+        found["container"] = container
+    return found or None
+
+
+def parameters(query: str) -> list[tuple[str, str]]:
+    """Decoded query parameters in order; of an absurd number of them the first ones, one by one."""
+    if query.count("&") < _PARAMETERS:
+        return parse_qsl(query, keep_blank_values=True, errors="replace")
+    pairs = (piece.partition("=") for piece in query.split("&")[:_PARAMETERS])
+    return [(unquote(k.replace("+", " ")), unquote(v.replace("+", " "))) for k, _, v in pairs]
+
+
+def _kind_of(username: str) -> str:
+    if username == "system:anonymous":
+        return "anonymous"
+    if username.startswith(_ACCOUNT):
+        return "service_account"
+    if username.startswith("system:node:"):
+        return "node"
+    return "system" if username.startswith("system:") else "user"
+
+
+def _first(value: Any) -> str | None:
+    if isinstance(value, list) and value:
+        value = value[0]
+    return value if isinstance(value, str) and value else None

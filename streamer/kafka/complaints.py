@@ -1,0 +1,118 @@
+"""What Kafka and its client complain about, said so that somebody can act.
+
+One decision is made here for the whole door: does waiting help (``ServerError.retriable``), or must somebody change
+something first?
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+from aiokafka import errors
+
+from streamer.errors import ServerError
+from streamer.kafka.connection import KafkaConnection
+
+T = TypeVar("T")
+
+_REFUSED_LOGIN: Final = (
+    errors.AuthenticationFailedError,
+    errors.AuthenticationMethodNotSupported,
+    errors.UnsupportedSaslMechanismError,
+    errors.IllegalSaslStateError,
+)
+_REFUSED_ACCESS: Final = (
+    errors.TopicAuthorizationFailedError,
+    errors.GroupAuthorizationFailedError,
+    errors.ClusterAuthorizationFailedError,
+)
+_OTHER_VERSION: Final = (
+    errors.IncompatibleBrokerVersion,
+    errors.UnrecognizedBrokerVersion,
+    errors.UnsupportedVersionError,
+    errors.UnsupportedForMessageFormatError,
+)
+_AWAY: Final = (
+    errors.KafkaConnectionError,
+    errors.KafkaTimeoutError,
+    errors.KafkaUnavailableError,
+    errors.NoBrokersAvailable,
+    errors.NodeNotReadyError,
+    errors.RequestTimedOutError,
+    TimeoutError,
+    OSError,
+)
+_STOP_S: Final = 3.0
+
+
+def as_server_error(error: BaseException, connection: KafkaConnection, doing: str) -> ServerError:
+    """The sentence for an error of the client.
+
+    Args:
+        error: what the client raised.
+        connection: where.
+        doing: what was attempted, as "reading k8s-audit".
+    """
+    where = f"Kafka at {connection.bootstrap_servers}"
+    told = str(error) or type(error).__name__
+    if isinstance(error, ServerError):
+        return error
+    if isinstance(error, _REFUSED_LOGIN):
+        return ServerError(
+            f"{where} refuses the credentials ({connection.sasl_mechanism}): {told}",
+            hint="Correct kafka.security; the broker's log names the reason.",
+            retriable=False,
+        )
+    if isinstance(error, _REFUSED_ACCESS):
+        return ServerError(
+            f"{where} does not allow {doing}: {told}",
+            hint="Grant the configured user what docs/operations.md lists.",
+            retriable=False,
+        )
+    if isinstance(error, _OTHER_VERSION):
+        return ServerError(
+            f"{where} speaks another version of the protocol while {doing}: {told}",
+            hint="streamer is tested with Kafka 4.4.",
+            retriable=False,
+        )
+    if isinstance(error, _AWAY):
+        return ServerError(f"{where} does not answer ({doing})", hint="Is it running, and is the address right?")
+    return ServerError(f"{where}: {doing} failed: {told}")
+
+
+async def attempt(
+    work: Coroutine[Any, Any, T], connection: KafkaConnection, doing: str, *, within_s: float | None = None
+) -> T:
+    """Await ``work`` with a deadline (``within_s`` seconds); every failure of the client is a :class:`ServerError`."""
+    try:
+        return await asyncio.wait_for(work, within_s or connection.request_timeout_s)
+    except errors.KafkaConnectionError as error:
+        raise await _diagnose(connection, error, doing) from error
+    except (errors.KafkaError, errors.IllegalOperation, OSError, TimeoutError, AssertionError) as error:
+        raise as_server_error(error, connection, doing) from error
+
+
+async def let_go(closing: Coroutine[Any, Any, Any]) -> None:
+    """Close something of the client; never raises, and a frozen broker holds us for a few seconds only."""
+    task = asyncio.ensure_future(closing)
+    await asyncio.wait({task}, timeout=_STOP_S)
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=_STOP_S)
+    if task.done() and not task.cancelled():
+        task.exception()  # retrieved, so that nobody warns about it
+
+
+async def _diagnose(connection: KafkaConnection, error: Exception, doing: str) -> ServerError:
+    """Why no connection came about: the client keeps the reason to itself, so knock once more and look."""
+    reason: BaseException = error
+    for server in connection.options()["bootstrap_servers"]:
+        try:
+            await connection.knock(server)
+        except (errors.KafkaError, OSError, TimeoutError, ValueError) as refusal:
+            reason = refusal
+            continue
+        return as_server_error(error, connection, doing)
+    return as_server_error(reason, connection, doing)

@@ -1,0 +1,192 @@
+"""Reads the settings and says where a wrong one stands: file, line and column, or the name in the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Any, Final, Union, get_args, get_origin
+
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, PydanticBaseSettingsSource
+from pydantic_settings import SettingsError as EnvironmentValueError
+
+from streamer.errors import Place, SettingsError
+from streamer.service.settings import Settings
+from streamer.sigma.problems import Problems, nearest
+from streamer.sigma.yamltree import Node, read_documents
+
+PREFIX: Final = "STREAMER_"
+_INJECTED: Final = re.compile(r"(.*_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
+"""Variables that Kubernetes gives to every pod beside a service named ``streamer``; they are no settings of ours."""
+
+
+def load_settings(
+    path: Path | None, *, command_line: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
+    """The settings in force: the command line over the environment over the file.
+
+    Args:
+        path: the YAML file, or ``None``.
+        command_line: values by their keys, nested as in the file.
+        environment: default: the process's own.
+
+    Raises:
+        SettingsError: the first problem found, with its place and what to write instead.
+    """
+    variables = dict(os.environ if environment is None else environment)
+    tree = _read(path) if path is not None else None
+    _refuse_unknown_variables(variables)
+
+    class _Sourced(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            del env_settings, dotenv_settings, file_secret_settings
+            from_file = InitSettingsSource(settings_cls, init_kwargs=tree.plain() if tree else {})
+            return init_settings, _Environment(settings_cls, variables), from_file
+
+    try:
+        return _Sourced(**dict(command_line or {}))
+    except EnvironmentValueError as error:
+        raise SettingsError(
+            f"environment: {error}; lists and mappings are written as JSON there",
+            hint="""for example STREAMER_RULES='["shipped"]'""",
+        ) from error
+    except ValidationError as error:
+        raise _first_problem(error, tree, variables) from None
+
+
+class _Environment(EnvSettingsSource):
+    """The environment as given, not the process's own."""
+
+    def __init__(self, settings_cls: type[BaseSettings], variables: Mapping[str, str]) -> None:
+        self._variables = {name.lower(): value for name, value in variables.items()}
+        super().__init__(settings_cls)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return self._variables
+
+
+def _read(path: Path) -> Node | None:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is no UTF-8 text: {error.reason}") from error
+    problems = Problems()
+    documents = read_documents(str(path), text, problems)
+    for problem in problems.in_order():
+        if problem.code != "empty-file":
+            raise SettingsError(f"{problem.place}: {problem.message}", hint=problem.hint)
+    if len(documents) > 1:
+        raise SettingsError(f"{documents[1].place}: a second document; the settings are one")
+    if documents and documents[0].entries is None:
+        raise SettingsError(f"{documents[0].place}: the settings are a mapping, this is {documents[0].kind()}")
+    return documents[0] if documents else None
+
+
+def _refuse_unknown_variables(variables: Mapping[str, str]) -> None:
+    for name in sorted(variables):
+        rest = name.upper().removeprefix(PREFIX)
+        if not name.upper().startswith(PREFIX) or ("__" not in rest and _INJECTED.fullmatch(rest)):
+            continue
+        model: type[BaseModel] | None = Settings
+        for part in name[len(PREFIX) :].lower().split("__"):
+            fields = model.model_fields if model else {}
+            if part not in fields:
+                raise SettingsError(f"environment {name}: there is no setting `{part}`", hint=nearest(part, fields))
+            model = _group_of(fields[part].annotation)
+
+
+def _group_of(annotation: Any) -> type[BaseModel] | None:
+    """The group of settings that a field of this type holds, or ``None``."""
+    if get_origin(annotation) in (Union, UnionType):
+        return next(filter(None, map(_group_of, get_args(annotation))), None)
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def _first_problem(error: ValidationError, tree: Node | None, variables: Mapping[str, str]) -> SettingsError:
+    """The first problem as a sentence with its place."""
+    # A misspelt key comes first: what else is wrong may follow from it.
+    problem = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    location = problem["loc"]
+    where = _where(location, tree, variables)
+    name = ".".join(str(part) for part in location)
+    if problem["type"] == "extra_forbidden":
+        known = _keys_beside(location)
+        return SettingsError(f"{where}there is no setting `{name}`", hint=nearest(str(location[-1]), known))
+    if problem["type"] == "missing":
+        hint = "for example sources: [{file: audit.log, kind: audit}]" if location == ("sources",) else None
+        return SettingsError(f"{where}`{name}` is missing", hint=hint)
+    message = problem["msg"].removeprefix("Value error, ")
+    return SettingsError(f"{where}`{name}`: {message}" if name else f"{where}{message}")
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> tuple[str, ...]:
+    """The known keys of the group in which ``location`` stands."""
+    model: type[BaseModel] | None = Settings
+    for part in location[:-1]:
+        if isinstance(part, str) and model is not None:
+            annotation = model.model_fields[part].annotation
+            inner = get_args(annotation)[0] if get_origin(annotation) is tuple else annotation
+            model = _group_of(inner)
+    return tuple(model.model_fields) if model else ()
+
+
+def _where(location: tuple[int | str, ...], tree: Node | None, variables: Mapping[str, str]) -> str:
+    """``file:line:column: `` or ``environment NAME: `` of the innermost known part of a location."""
+    texts = [part for part in location if isinstance(part, str)]
+    for length in range(len(texts), 0, -1):
+        name = PREFIX + "__".join(texts[:length]).upper()
+        given = next((variable for variable in variables if variable.upper() == name), None)
+        if given is not None:
+            return f"environment {given}: "
+    place = tree.place if tree else None
+    for found in _places(location, tree):
+        place = found
+    if place is None:
+        return ""
+    return f"{Place(place.path) if not location else place}: "
+
+
+def _places(location: tuple[int | str, ...], tree: Node | None) -> Iterator[Place]:
+    """Places of the parts of a location, as far as they stand in the file."""
+    node = tree
+    for part in location:
+        if node is None:
+            return
+        if isinstance(part, str) and node.entries is not None and part in node.entries:
+            entry = node.entries[part]
+            yield entry.place
+            node = entry.node
+        elif isinstance(part, int) and node.items is not None and part < len(node.items):
+            node = node.items[part]
+            yield node.place
+        else:
+            return
+
+
+def secret(value: SecretStr | None, path: Path | None, name: str) -> str | None:
+    """A secret from its setting or its file; read each time, for files are rotated.
+
+    Raises:
+        SettingsError: both are given, or the file cannot be read.
+    """
+    if value is not None and path is not None:
+        raise SettingsError(f"both `{name}` and `{name}_file` are given", hint="keep the file")
+    if path is None:
+        return value.get_secret_value() if value is not None else None
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"`{name}_file` {path} cannot be read: {error}") from error

@@ -1,0 +1,128 @@
+"""Brings what the store holds to where it goes, each sink at its own pace.
+
+A sink that is away for hours holds up neither the reading nor the other sinks: what is told waits in the store. A
+document is marked as delivered after the sink has it; a crash between the two delivers it again, under the same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, Generic, Protocol, TypeVar
+
+import structlog
+
+from streamer.errors import ServerError
+from streamer.service.patience import Backoff, Outage
+
+_log = structlog.get_logger("streamer.delivery")
+_Item = TypeVar("_Item")
+_Id = TypeVar("_Id")
+BATCH: Final = 200
+"""Documents given to a sink at once: about a megabyte."""
+
+
+class Target(Protocol[_Item, _Id]):
+    """A sink for one sort of item; :class:`streamer.ports.Sink` is one for documents."""
+
+    name: str
+
+    async def start(self) -> None:
+        """Connect and check."""
+        ...
+
+    async def deliver(self, items: Sequence[_Item], /) -> Sequence[_Id]:
+        """The ids that are done."""
+        ...
+
+    async def stop(self) -> None:
+        """Close."""
+        ...
+
+
+class Courier(Generic[_Item, _Id]):
+    """The task of one sink.
+
+    Args:
+        sink: where to.
+        waiting: the oldest items the sink does not have yet, at most so many.
+        done: marks items as delivered.
+
+    Attributes:
+        outage: whether the sink is away.
+        delivered: how many items it took.
+    """
+
+    def __init__(
+        self,
+        sink: Target[_Item, _Id],
+        waiting: Callable[[int], Sequence[_Item]],
+        done: Callable[[Sequence[_Id]], None],
+        *,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.name = sink.name
+        self.outage = Outage(sink.name, _log)
+        self.delivered = 0
+        self.connected = False
+        self._sink = sink
+        self._waiting = waiting
+        self._done = done
+        self._backoff = backoff or Backoff()
+        self._more = asyncio.Event()
+        self._closing = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something new may be waiting."""
+        self._more.set()
+
+    def close(self) -> None:
+        """End when nothing is waiting any more."""
+        self._closing.set()
+        self._more.set()
+
+    async def run(self) -> None:
+        """Deliver until closed; retriable errors are retried without end."""
+        try:
+            while True:
+                self._more.clear()
+                try:
+                    empty = await self._deliver_some()
+                except ServerError as error:
+                    self.outage.gone(error)
+                    await self._pause(self._backoff.after(error))
+                    continue
+                self.outage.back()
+                self._backoff.reset()
+                if empty:
+                    if self._closing.is_set():
+                        return
+                    await self._more.wait()
+        finally:
+            await self._sink.stop()
+
+    async def _deliver_some(self) -> bool:
+        """One batch; returns whether nothing was waiting."""
+        if not self.connected:
+            await self._sink.start()
+            self.connected = True
+        items = await asyncio.to_thread(self._waiting, BATCH)
+        if not items:
+            return True
+        ids = await self._sink.deliver(items)
+        if ids:
+            await asyncio.to_thread(self._done, ids)
+            self.delivered += len(ids)
+        if len(ids) < len(items):
+            raise ServerError(f"{self.name} took {len(ids)} of {len(items)} documents")
+        return False
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait; being closed makes one more attempt at once, for what is possible before the end."""
+        if self._closing.is_set():
+            await asyncio.sleep(seconds)
+            return
+        try:
+            await asyncio.wait_for(self._closing.wait(), seconds)
+        except TimeoutError:
+            return

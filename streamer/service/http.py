@@ -1,0 +1,74 @@
+"""Three addresses for machines: ``/livez`` (the loop turns), ``/readyz`` (its servers are there), ``/metrics``."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable, Iterator, Mapping
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from streamer.errors import SettingsError
+
+Checks = Callable[[], Mapping[str, bool]]
+
+
+def application(live: Checks, ready: Checks, registry: CollectorRegistry) -> Starlette:
+    """The pages; each check has a name, and all must hold."""
+
+    def page(checks: Checks) -> Callable[[Request], Response]:
+        def answer(_request: Request) -> Response:
+            found = checks()
+            return JSONResponse(dict(found), status_code=200 if all(found.values()) else 503)
+
+        return answer
+
+    def metrics(_request: Request) -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return Starlette(
+        routes=[Route("/livez", page(live)), Route("/readyz", page(ready)), Route("/metrics", metrics)],
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises ``SettingsError`` if the address cannot be had."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        raise SettingsError(
+            f"http: cannot listen on {host}:{port}: {error.strerror if isinstance(error, OSError) else error}",
+            hint="set http.port to a free one (0 takes any), or http.enabled to false",
+        ) from error
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the service: one of them must end the whole, in order."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class HttpServer:
+    """Serves an application on a socket until stopped."""
+
+    def __init__(self, app: Starlette, listening: socket.socket) -> None:
+        self._socket = listening
+        self._server = _Server(
+            uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
+        )
+
+    async def run(self) -> None:
+        """Serve; returns after ``stop``."""
+        await self._server.serve(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """End soon."""
+        self._server.should_exit = True

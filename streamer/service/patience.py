@@ -1,0 +1,76 @@
+"""Waiting for servers that are away: ever longer, at random, without end, and saying so once."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from streamer.errors import ServerError
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Waits between attempts: full jitter below a bound that doubles.
+
+    Attributes:
+        first_s: bound of the first wait.
+        longest_s: bound of all later ones.
+        slow_s: wait after an error that only a person can repair.
+    """
+
+    first_s: float = 0.1
+    longest_s: float = 30.0
+    slow_s: float = 30.0
+    attempt: int = 0
+
+    def after(self, error: ServerError) -> float:
+        """Seconds to wait after one more failure."""
+        if not error.retriable:
+            return self.slow_s
+        bound = min(self.longest_s, self.first_s * 2 ** min(self.attempt, 20))
+        self.attempt += 1
+        # Never quite zero: a server that refuses at once must not be asked in a tight loop.
+        return random.uniform(bound / 10, bound)  # noqa: S311 (no secret; many clients must not come back together)
+
+    def reset(self) -> None:
+        """It worked."""
+        self.attempt = 0
+
+
+@dataclass(slots=True)
+class Outage:
+    """Whether something is away, since when, and whether that was said.
+
+    Attributes:
+        what: its name in the log.
+        log: where it is said: one line when it goes away (or the reason changes), one when it is back.
+    """
+
+    what: str
+    log: Any
+    since_s: float | None = None
+    said: str = ""
+
+    def gone(self, error: ServerError) -> None:
+        """It failed."""
+        if self.since_s is None:
+            self.since_s = time.monotonic()
+        reason = "away" if error.retriable else str(error)
+        if self.said != reason:
+            self.said = reason
+            self.log.warning(f"{self.what} cannot be used; trying again until it can", error=str(error), hint=error.hint)
+
+    def back(self) -> None:
+        """It worked."""
+        if self.since_s is not None:
+            away_s = round(time.monotonic() - self.since_s, 1)
+            self.log.info(f"{self.what} is back", away_s=away_s)
+            self.since_s = None
+            self.said = ""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it is away now."""
+        return self.since_s is not None

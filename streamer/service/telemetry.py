@@ -1,0 +1,93 @@
+"""What the service says about itself: its log, and numbers for Prometheus."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import structlog
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from streamer.engine import EngineCounters
+
+_QUIET = ("aiokafka", "elastic_transport", "elasticsearch", "uvicorn", "asyncio")
+"""Libraries that repeat themselves while a server is away; we say it once, in a sentence."""
+
+
+def configure_log(level: str) -> None:
+    """Log to standard error: text on a terminal, otherwise one JSON object per line."""
+    terminal = sys.stderr.isatty()
+    shared: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, last] if not terminal else [*shared, last],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+Numbers = Mapping[str, Callable[[], float | Mapping[str, float]]]
+
+
+class _Reading(Collector):
+    """Reads the numbers when they are asked for; nothing is counted twice."""
+
+    def __init__(self, counters: EngineCounters, gauges: Numbers) -> None:
+        self._counters = counters
+        self._gauges = gauges
+
+    def collect(self) -> Iterator[Metric]:
+        """Counters of the engine, then the service's gauges."""
+        counters = self._counters
+        yield _counter("streamer_records", "Records read.", None, {"": counters.records})
+        yield _counter("streamer_record_bytes", "Bytes of records read.", None, {"": counters.bytes})
+        yield _counter("streamer_skipped", "Records that carry nothing to look at.", None, {"": counters.skipped})
+        yield _counter("streamer_events", "Events decoded.", "logsource", counters.events)
+        yield _counter("streamer_dead_letters", "Records that could not be read.", "reason", counters.dead_letters)
+        yield _counter("streamer_matches", "Events that a rule matched.", "rule", counters.matches)
+        yield _counter("streamer_firings", "Firings of a rule.", "rule", counters.firings)
+        yield _counter("streamer_alerts", "Alerts told.", "rule", counters.alerts)
+        yield _counter("streamer_rule_failures", "Events on which a rule failed.", "rule", counters.failures)
+        for name, read in self._gauges.items():
+            value = read()
+            if isinstance(value, Mapping):
+                yield _gauge(name, value)
+            else:
+                yield GaugeMetricFamily(name, name.replace("_", " "), value=value)
+
+
+def _counter(name: str, text: str, label: str | None, values: Mapping[str, float]) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text, labels=[label] if label else [])
+    for key, value in values.items():
+        family.add_metric([key] if label else [], value)
+    return family
+
+
+def _gauge(name: str, values: Mapping[str, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, name.replace("_", " "), labels=["name"])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
+
+
+def registry_of(counters: EngineCounters, gauges: Numbers) -> CollectorRegistry:
+    """A registry for one service; several may live in one process."""
+    registry = CollectorRegistry()
+    registry.register(_Reading(counters, gauges))
+    return registry
+
+
+def joined(names: Iterable[str]) -> str:
+    """``a, b``, for log lines."""
+    return ", ".join(names)

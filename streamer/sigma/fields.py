@@ -1,0 +1,112 @@
+"""Which field of which rule a correlation reads, and what its own firings carry upwards.
+
+A detection has the fields of its events. A firing of a correlation has its key fields under their group-by names and,
+for every referenced rule with a name, ``<rule name>.<field>``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from streamer.errors import Place
+from streamer.sigma.correlation import Written
+from streamer.sigma.drafts import Draft
+from streamer.sigma.problems import Problems
+from streamer.sigma.references import Registry
+
+References = Mapping[str, Sequence[Draft]]
+
+
+@dataclass(slots=True)
+class Fields:
+    """The fields of one correlation.
+
+    Attributes:
+        of: per referenced rule key, name in this rule to field of that rule's matches.
+        names: rule key by rule name, of the referenced rules that have one.
+    """
+
+    group_by: tuple[str, ...] = ()
+    of: dict[str, dict[str, str]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+
+    def exported(self, wanted: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Per referenced rule key, export name to field, for every wanted name that is no key field."""
+        found: dict[str, dict[str, str]] = {}
+        for name in wanted:
+            if name in self.group_by:
+                continue
+            rule, _, rest = name.partition(".")
+            found.setdefault(self.names[rule], {})[name] = rest
+        return found
+
+
+def read_fields(draft: Draft, references: References, registry: Registry, problems: Problems) -> Fields:
+    """Resolve aliases and check every field that a correlation reads of correlations."""
+    written = draft.written
+    assert written is not None
+    rules = references[draft.key]
+    found = Fields(group_by=tuple(mention.text for mention in written.group_by))
+    found.names = {rule.about.name: rule.key for rule in rules if rule.about.name is not None}
+    used = dict.fromkeys(found.group_by)
+    places = {mention.text: mention.place for mention in written.group_by}
+    if written.threshold is not None:
+        used.update(dict.fromkeys(written.threshold.fields))
+        places |= dict.fromkeys(written.threshold.fields, written.threshold.node.place)
+    aliases = _aliases(written, rules, registry, problems)
+    for alias, (place, _) in written.aliases.items():
+        if alias not in used:
+            hint = "name it in `group-by` or `condition: {field: ...}`, or remove it"
+            problems.error("unused-alias", place, f"alias `{alias[:80]}` is not used", hint)
+    for rule in rules:
+        found.of[rule.key] = {name: aliases.get(name, {}).get(rule.key, name) for name in used}
+        for name in used:
+            if name in written.aliases and rule.key not in aliases[name]:
+                continue
+            _check(rule, found.of[rule.key][name], places[name], references, problems)
+    for name, place in draft.extensions.suppress_by or ():
+        _check(draft, name, place, references, problems)
+    return found
+
+
+def _aliases(
+    written: Written, rules: Sequence[Draft], registry: Registry, problems: Problems
+) -> dict[str, dict[str, str]]:
+    """Field by alias and rule key."""
+    found: dict[str, dict[str, str]] = {}
+    for alias, (place, fields) in written.aliases.items():
+        of_rules = found.setdefault(alias, {})
+        for reference, (at, mention) in fields.items():
+            rule = registry.find(reference)
+            if rule is None or all(rule is not other for other in rules):
+                hint = f"the rules are {', '.join(mention.text for mention in written.rules)}"
+                message = f"`{reference[:80]}` is not among the rules of this correlation"
+                problems.error("unknown-alias-rule", at, message, hint)
+            elif rule.key in of_rules:
+                problems.error("duplicate-alias", at, f"alias `{alias[:80]}` has a field for this rule already")
+            else:
+                of_rules[rule.key] = mention.text
+        for rule, mention in zip(rules, written.rules, strict=True):
+            if rule.key not in of_rules:
+                message = f"alias `{alias[:80]}` has no field for rule `{mention.text[:80]}`"
+                problems.error("incomplete-alias", place, message, f"add `{mention.text}: field`")
+    return found
+
+
+def _check(rule: Draft, name: str, place: Place, references: References, problems: Problems) -> None:
+    """Whether the matches of a rule have a field; any field of an event may be there."""
+    current, rest = rule, name
+    while current.written is not None:
+        if any(rest == mention.text for mention in current.written.group_by):
+            return
+        head, _, rest = rest.partition(".")
+        following = next((item for item in references[current.key] if item.about.name == head), None)
+        if following is None or not rest:
+            keys = [mention.text for mention in rule.written.group_by] if rule.written else []
+            named = [f"{item.about.name}.<field>" for item in references[rule.key] if item.about.name]
+            hint = f"it has {', '.join([*keys, *named])}"
+            message = f"firings of `{rule.shown}` have no field `{name[:80]}`"
+            problems.error("unknown-export", place, message, hint)
+            return
+        current = following

@@ -1,0 +1,104 @@
+"""The real servers, started once per test run and only if a test asks for them.
+
+Addresses in ``STREAMER_TEST_KAFKA`` (``host:port``) and ``STREAMER_TEST_ELASTICSEARCH`` (``http://host:port``) replace
+them; tests that kill a server then have nothing to kill and are the only ones that are left out.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers.elasticsearch import ElasticsearchServer
+from tests.servers.kafka import KafkaServer
+
+SERVER_FIXTURES = {
+    "kafka_address",
+    "kafka_server",
+    "elasticsearch_url",
+    "elasticsearch_server",
+    "secured_elasticsearch",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a server, so that ``-m 'not servers'`` runs without Java."""
+    for item in items:
+        if SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.servers)
+
+
+@pytest.fixture(scope="session")
+def _own_kafka() -> Iterator[KafkaServer | None]:
+    if os.environ.get("STREAMER_TEST_KAFKA"):
+        yield None
+        return
+    server = KafkaServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def _own_elasticsearch() -> Iterator[ElasticsearchServer | None]:
+    if os.environ.get("STREAMER_TEST_ELASTICSEARCH"):
+        yield None
+        return
+    server = ElasticsearchServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def secured_elasticsearch() -> Iterator[ElasticsearchServer]:
+    """A second Elasticsearch, with users and keys; always our own."""
+    server = ElasticsearchServer(security=True)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def kafka_address(_own_kafka: KafkaServer | None) -> str:
+    """Bootstrap address of a running Kafka."""
+    return _own_kafka.address if _own_kafka else os.environ["STREAMER_TEST_KAFKA"]
+
+
+@pytest.fixture
+def elasticsearch_url(_own_elasticsearch: ElasticsearchServer | None) -> str:
+    """URL of a running Elasticsearch without security."""
+    return _own_elasticsearch.url if _own_elasticsearch else os.environ["STREAMER_TEST_ELASTICSEARCH"]
+
+
+@pytest.fixture
+def kafka_server(_own_kafka: KafkaServer | None) -> Iterator[KafkaServer]:
+    """The Kafka of this run, to be killed and frozen; it runs again afterwards, whatever the test did."""
+    if _own_kafka is None:
+        pytest.skip("the Kafka given by address is not ours to kill")
+    yield _own_kafka
+    _own_kafka.revive()
+
+
+@pytest.fixture
+def elasticsearch_server(_own_elasticsearch: ElasticsearchServer | None) -> Iterator[ElasticsearchServer]:
+    """The Elasticsearch of this run, to be killed and frozen; it runs again afterwards, whatever the test did."""
+    if _own_elasticsearch is None:
+        pytest.skip("the Elasticsearch given by address is not ours to kill")
+    yield _own_elasticsearch
+    _own_elasticsearch.revive()
+
+
+@pytest.fixture
+def unique() -> str:
+    """A name that no other test uses: for topics, indices and namespaces. Nothing has to be cleaned up then."""
+    return f"t{uuid.uuid4().hex[:12]}"

@@ -1,0 +1,241 @@
+"""Runs a case through the engine and through the oracle, and says in words where they differ."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from streamer.correlate import Correlator, Told
+from streamer.model import Alert, Firing, Match
+from streamer.sigma.rules import DAY_US, DetectionRule, RuleSet, Suppress
+from tests.correlate.properties.cases import BASE, UNIT, Case
+from tests.correlate.properties.truth import run_oracle
+from tests.oracle.episodes import Told as ToldTriple
+from tests.oracle.episodes import fold
+from tests.oracle.values import Token, token
+from tests.oracle.world import Truth, World
+
+Identity = tuple[str, tuple[Token, ...], int]
+MAX_MEMBERS = 20
+
+
+@dataclass
+class Run:
+    """What the engine told: every firing and alert with the number of the operation that told it."""
+
+    firings: list[tuple[int, Firing]] = field(default_factory=list)
+    alerts: list[tuple[int, Alert]] = field(default_factory=list)
+
+    def add(self, step: int, told: Told) -> None:
+        """Keep what one operation told, in its order."""
+        self.firings += [(step, firing) for firing in told.firings]
+        self.alerts += [(step, alert) for alert in told.alerts]
+
+
+def run_engine(case: Case) -> Run:
+    """The case through :class:`Correlator`, with restarts where the case has them."""
+    engine = Correlator(case.rules, start_us=case.start_us)
+    stored: dict[bytes, bytes] = {}
+    run = Run()
+    step = 0
+    for op in case.ops:
+        if op[0] == "restart":
+            engine = _restarted(engine, case, stored, op[1])
+            continue
+        step += 1
+        run.add(step, engine.feed(op[1]) if op[0] == "feed" else engine.advance(op[1]))
+    if case.ends:
+        run.add(step + 1, engine.finish())
+    return run
+
+
+def _restarted(engine: Correlator, case: Case, stored: dict[bytes, bytes], how: str) -> Correlator:
+    """A new engine that goes on from what was stored: all of it, or the sum of the changes."""
+    for entry, value in engine.changes().items():
+        if value is None:
+            stored.pop(entry, None)
+        else:
+            stored[entry] = value
+    entries = engine.snapshot() if how == "snapshot" else dict(stored)
+    fresh = Correlator(case.rules, start_us=case.start_us)
+    fresh.restore(entries)
+    return fresh
+
+
+def key_tokens(key: Sequence[str]) -> tuple[Token, ...]:
+    """A key of JSON texts, as the oracle writes keys."""
+    return tuple(token(json.loads(text)) for text in key)
+
+
+def identity_of(firing: Firing) -> Identity:
+    """The triple that is the identity of a firing."""
+    return (firing.rule, key_tokens(firing.key), firing.time_us)
+
+
+def differences(case: Case) -> list[str]:
+    """Everything in which the engine differs from SEMANTICS on this case; empty means none."""
+    run, world = run_engine(case), run_oracle(case)
+    correlations = {rule.meta.key for rule in case.rules.correlations}
+    firings = [(step, firing) for step, firing in run.firings if firing.rule in correlations]
+    found = list(_sets(firings, world))
+    if found:
+        return found
+    truths = {truth.identity: truth for truth in world.told}
+    for step, firing in firings:
+        truth = truths[identity_of(firing)]
+        found += [f"{_name(truth.identity)}: {text}" for text in _details(case, step, firing, truth)]
+    found += _alerts(case, run, world)
+    return found
+
+
+def _name(identity: Identity) -> str:
+    rule, key, time = identity
+    return f"{rule} {[str(value) for _, value in key]} @{(time - BASE) / UNIT:g}"
+
+
+def _sets(firings: Sequence[tuple[int, Firing]], world: World) -> Iterator[str]:
+    """The sets of firings, the heart of it."""
+    told = Counter(identity_of(firing) for _, firing in firings)
+    true = {truth.identity for truth in world.told}
+    for identity in true - told.keys():
+        yield f"missed: {_name(identity)}"
+    for identity, times in told.items():
+        if identity not in true:
+            yield f"false: {_name(identity)}"
+        elif times > 1:
+            yield f"told {times} times: {_name(identity)}"
+
+
+def _details(case: Case, step: int, firing: Firing, truth: Truth) -> Iterator[str]:
+    if step != truth.step:
+        yield f"told by operation {step}, due at {truth.step}"
+    if firing.decided != truth.decided:
+        yield f"decided {firing.decided}, should be {truth.decided}"
+    yield from _marks(case, firing, truth)
+    yield from _members(firing, truth)
+    if truth.value is not None and firing.value != float(truth.value):
+        yield f"value {firing.value}, should be {float(truth.value)}"
+    told = {name: {token(one) for one in values} for name, values in firing.values.items() if values}
+    true = {name: {token(one) for one in values} for name, values in truth.exports.items()}
+    wanted = {name: values for name, values in true.items() if values}
+    if {name: values for name, values in told.items() if name in wanted or name in _exports(case, firing)} != wanted:
+        yield f"values {told}, should be {wanted}"
+
+
+def _exports(case: Case, firing: Firing) -> tuple[str, ...]:
+    return next(rule.exports for rule in case.rules.correlations if rule.meta.key == firing.rule)
+
+
+def _marks(case: Case, firing: Firing, truth: Truth) -> Iterator[str]:
+    told = set(firing.marks)
+    least, most = set(truth.marks), set(truth.marks | truth.inherited)
+    if case.start_us is None:
+        told.discard("cold_start")
+        least.discard("cold_start")
+    if not least <= told <= most:
+        yield f"marks {sorted(told)}, should be at least {sorted(least)} and at most {sorted(most)}"
+
+
+def _members(firing: Firing, truth: Truth) -> Iterator[str]:
+    """Named members per step: all of them up to twenty, and the true count."""
+    for rule in {member.rule for member in truth.members} | {step.rule for step in firing.steps}:
+        true = sorted(member.time for member in truth.members if member.rule == rule)
+        steps = [step for step in firing.steps if step.rule == rule]
+        if sum(step.total for step in steps) != len(true):
+            yield f"step {rule} counts {[step.total for step in steps]}, should be {len(true)}"
+            continue
+        told = sorted(member.time_us for step in steps for member in step.members)
+        if told != true[-MAX_MEMBERS:]:
+            yield f"step {rule} names times {_units(told)}, should be {_units(true)}"
+        events = {member.identity for member in truth.members if member.rule == rule}
+        named = {member.identity for step in steps for member in step.members if member.firing is None}
+        if not any(isinstance(one, tuple) for one in events) and len(events) <= MAX_MEMBERS and named != events:
+            yield f"step {rule} names other events of the same times"
+
+
+def _units(times: Sequence[int]) -> list[float]:
+    return [(time - BASE) / UNIT for time in times]
+
+
+def _suppression(rules: RuleSet) -> dict[str, Suppress]:
+    return {rule.meta.key: rule.suppress for rule in rules.correlations}
+
+
+def _opening(firing: Firing) -> ToldTriple:
+    key = firing.suppress_key if firing.suppress_key is not None else firing.key
+    return (firing.rule, tuple(key), firing.time_us)
+
+
+def _alerts(case: Case, run: Run, world: World) -> Iterator[str]:
+    """Alerts are the firings that open an episode, folded in the order told; ids follow from them."""
+    alerting = {rule.meta.key for rule in case.rules.correlations if rule.alerts}
+    told = [_opening(firing) for _, firing in run.firings if firing.rule in alerting]
+    expected, _ = fold(told, _suppression(case.rules))
+    alerts = [alert for _, alert in run.alerts if alert.firing.rule in alerting]
+    openings = [_opening(alert.firing) for alert in alerts]
+    if openings != expected:
+        yield f"alerts open at {openings}, should be {expected}"
+    by_id: dict[str, ToldTriple] = {}
+    for alert, opening in zip(alerts, openings, strict=True):
+        if by_id.setdefault(alert.id, opening) != opening:
+            yield f"one id for two alerts: {opening} and {by_id[alert.id]}"
+    if len(by_id) != len(set(openings)):
+        yield "two ids for one opening"
+    yield from _certain_alerts(case, run, world)
+    yield from _detection_alerts(case, run)
+
+
+def _certain_alerts(case: Case, run: Run, world: World) -> Iterator[str]:
+    """What is decided at the watermark is told in order of time, so its alerts are known without the engine."""
+    for rule in case.rules.correlations:
+        if not rule.alerts or rule.decides != "watermark" or rule.suppress.by is not None:
+            continue
+        truths = [truth for truth in world.told if truth.rule == rule.meta.key]
+        told = [
+            (truth.rule, (*truth.key, value), truth.time)
+            for truth in sorted(truths, key=lambda one: (one.step, one.time))
+            for value in (truth.new_values or (None,))
+        ]
+        expected = Counter((key[: len(key) - 1], time) for _, key, time in fold(told, _suppression(case.rules))[0])
+        found = Counter(
+            (key_tokens(alert.firing.key), alert.firing.time_us)
+            for _, alert in run.alerts
+            if alert.firing.rule == rule.meta.key
+        )
+        if expected != found:
+            yield f"alerts of {rule.meta.key} open at {dict(found)}, should be {dict(expected)}"
+
+
+def _detection_alerts(case: Case, run: Run) -> Iterator[str]:
+    """An alerting detection alerts once per event; with `suppress`, once per episode of its key."""
+    for rule in case.rules.detections:
+        alerts = [alert for _, alert in run.alerts if alert.firing.rule == rule.meta.key]
+        fed = [op[1] for op in case.ops if op[0] == "feed" and op[1].rule == rule.meta.key]
+        if not rule.alerts:
+            if alerts:
+                yield f"{rule.meta.key} alerts although it should not"
+            continue
+        found = Counter(alert.firing.time_us for alert in alerts)
+        expected = Counter(time for _, _, time in _detection_openings(rule, fed))
+        ids = {alert.id for alert in alerts}
+        if expected != found and not (len(ids) == expected.total() and found.keys() == expected.keys()):
+            yield f"alerts of {rule.meta.key} at {dict(found)}, should be {dict(expected)}"
+
+
+def _detection_openings(rule: DetectionRule, fed: Sequence[Match]) -> list[ToldTriple]:
+    suppress = rule.suppress
+    told: list[ToldTriple] = []
+    seen: set[tuple[object, ...]] = set()
+    for match in fed:
+        if match.identity in seen:
+            continue
+        seen.add((match.identity,))
+        key: tuple[object, ...] = (match.identity,)
+        if suppress is not None and suppress.by:
+            key = (match.cluster, *(token(match.values[name][-1]) for name in suppress.by))
+        elif suppress is not None:
+            key = (match.identity,)
+        told.append((rule.meta.key, key, match.time_us))
+    return fold(told, {rule.meta.key: suppress or Suppress(0, DAY_US)})[0]
