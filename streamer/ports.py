@@ -82,8 +82,11 @@ class Store(Protocol):
         """All state entries and positions. Raises ``StateError`` for a newer schema or another owner."""
         ...
 
-    def commit(self, step: Step) -> None:
-        """Store a step atomically and durably."""
+    def commit(self, step: Step) -> Sequence[str]:
+        """Store a step atomically and durably; returns the ids of the documents that were not there before.
+
+        Raises ``ServerError`` if it cannot be written now; then nothing of it is stored.
+        """
         ...
 
     def undelivered(self, sink: str, limit: int) -> tuple[Document, ...]:

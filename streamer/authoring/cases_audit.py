@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from streamer.authoring.cases_fields import made_suffix, made_uuid
-from streamer.authoring.cases_identity import agent_of, address_of, user_of
+from streamer.authoring.cases_identity import address_of, agent_of, user_of
 from streamer.authoring.cases_time import iso, whole_seconds
 
 KEYS: Final = (
@@ -174,7 +174,9 @@ class Request:
         command = self.form.get("command")
         if command is not None:
             words = command if isinstance(command, list) else str(command).split()
-            return "?" + "&".join(f"command={quote(str(word), safe='')}" for word in words) + "&container=main&stdout=true"
+            return (
+                "?" + "&".join(f"command={quote(str(word), safe='')}" for word in words) + "&container=main&stdout=true"
+            )
         if self.verb == "watch":
             return "?allowWatchBookmarks=true&resourceVersion=290&timeoutSeconds=420&watch=true"
         if self.verb == "list":
@@ -218,7 +220,7 @@ class Request:
 
 
 def split_resource(text: str) -> tuple[str, str, str]:
-    """(API group, resource, subresource) of ``pods``, ``pods/exec``, ``apps/deployments``, ``argoproj.io/workflows``."""
+    """(API group, resource, subresource) of ``pods``, ``pods/exec``, ``apps/deployments``."""
     parts = text.split("/")
     group = parts.pop(0) if len(parts) > 1 and ("." in parts[0] or parts[0] in _GROUPS_WITHOUT_DOT) else ""
     return group, parts[0], "/".join(parts[1:])

@@ -16,7 +16,7 @@ _AGENTS: Final = {
     "system:apiserver": "kube-apiserver/v1.34.1 (linux/amd64) kubernetes/93248f9",
     "system:anonymous": "curl/8.5.0",
     "system:serviceaccount:kubeflow:ml-pipeline": "apiserver/v0.0.0 (linux/amd64) kubernetes/$Format",
-    "system:serviceaccount:kubeflow:ml-pipeline-scheduledworkflow": "controller/v0.0.0 (linux/amd64) kubernetes/$Format",
+    "system:serviceaccount:kubeflow:ml-pipeline-scheduledworkflow": "controller/v0.0.0 kubernetes/$Format",
     "system:serviceaccount:kubeflow:argo": "workflow-controller/v0.0.0 argo-workflows/v3.1.6 argo-controller",
     "system:serviceaccount:kubeflow:jupyter-web-app-service-account": "OpenAPI-Generator/11.0.0/python",
     "system:serviceaccount:kubeflow:centraldashboard": "kubernetes-client/javascript",
@@ -84,7 +84,7 @@ def agent_of(name: str) -> str:
         return "kubelet/v1.34.1 (linux/amd64) kubernetes/93248f9"
     if name.startswith("system:serviceaccount:kube-system:") and name.endswith("-controller"):
         account = name.rpartition(":")[2]
-        return f"kube-controller-manager/v1.34.1 (linux/amd64) kubernetes/93248f9/system:serviceaccount:kube-system:{account}"
+        return f"{_AGENTS['system:kube-controller-manager']}/system:serviceaccount:kube-system:{account}"
     if name.startswith("system:serviceaccount:"):
         return _AGENTS.get(name, f"{name.rpartition(':')[2]}/v0.0.0 (linux/amd64) kubernetes/$Format")
     return _AGENTS.get(name, "kubectl/v1.34.1 (linux/amd64) kubernetes/93248f9")

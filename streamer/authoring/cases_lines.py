@@ -26,7 +26,12 @@ _UPSTREAMS: Final = (
 )
 _GATEWAY_PODS: Final = {
     "istio": ("istio-system", "istio-ingressgateway", "istio-proxy", "docker.io/istio/proxyv2:1.9.6"),
-    "ingress-nginx": ("ingress-nginx", "ingress-nginx-controller", "controller", "registry.k8s.io/ingress-nginx/controller:v1.13.3"),
+    "ingress-nginx": (
+        "ingress-nginx",
+        "ingress-nginx-controller",
+        "controller",
+        "registry.k8s.io/ingress-nginx/controller:v1.13.3",
+    ),
     "oauth2-proxy": ("oauth2-proxy", "oauth2-proxy", "oauth2-proxy", "quay.io/oauth2-proxy/oauth2-proxy:v7.7.1"),
 }
 GATEWAYS: Final = tuple(_GATEWAY_PODS)
@@ -42,7 +47,7 @@ def container_record(form: Mapping[str, Any], time_us: int) -> dict[str, Any]:
         "pod_name": pod,
         "namespace_name": namespace,
         "pod_id": str(uid),
-        "labels": dict(form.get("labels") or {"app": pod.split("-")[0]}),
+        "labels": dict(form.get("labels") or {"app": pod.split("-", maxsplit=1)[0]}),
         "host": str(form.get("node", "node-1")),
         "container_name": str(form.get("container", "main")),
         "docker_id": digest("container", namespace, pod, form.get("container", "main")),

@@ -148,9 +148,7 @@ def _key_values(plan: Plan, key: Key) -> dict[str, tuple[Scalar, ...]]:
     return {name: (json.loads(parts[name]),) for name in plan.rule.group_by}
 
 
-def _suppress_key(
-    plan: Plan, key: Key, values: dict[str, tuple[Scalar, ...]], done: Completed
-) -> Key | None:
+def _suppress_key(plan: Plan, key: Key, values: dict[str, tuple[Scalar, ...]], done: Completed) -> Key | None:
     """The episode's key where it is not the firing's: by other fields, or with the value seen first."""
     by = plan.rule.suppress.by
     if by is not None:

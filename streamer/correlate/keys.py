@@ -71,10 +71,10 @@ def tuples_of(
     """
     columns: list[list[str]] = []
     for name in fields:
-        column = values.get(name)
+        column = _distinct(values.get(name, ()))
         if not column:
             return [], 0
-        columns.append(_distinct(column))
+        columns.append(column)
     if all(len(column) == 1 for column in columns):
         return [tuple(column[0] for column in columns)], 0
     newest = tuple(canonical(values[name][-1]) for name in fields)

@@ -153,7 +153,7 @@ class Runs(Generic[T]):
     def drop_before(self, bound: Any) -> list[T]:
         """Remove and return all items below the bound."""
         first = self.first()
-        if first is None or not first < bound:  # type: ignore[operator]
+        if first is None or not first < bound:
             return []
         at = bisect_left(self._lasts, bound)
         gone: list[T] = [item for run in self._runs[:at] for item in run]
@@ -329,7 +329,7 @@ class Levels:
 
     def _remove(self, at: int) -> None:
         for column in (self._runs, self._levels, self._raised, self._tops, self._lasts):
-            del column[at]  # type: ignore[attr-defined]
+            del column[at]
 
     def drop_before(self, bound: int) -> None:
         """Forget all times below the bound."""
@@ -341,5 +341,3 @@ class Levels:
             if low:
                 del self._runs[0][:low], self._levels[0][:low]
                 self._tops[0] = max(self._levels[0]) + self._raised[0]
-
-

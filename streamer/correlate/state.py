@@ -28,6 +28,8 @@ class KeyState(ABC):
     Attributes:
         address: whose state it is.
         changed: the parts that differ from what was last written.
+        due: the deadline its host has noted for it.
+        expires: the expiry its host has noted for it.
     """
 
     def __init__(self, plan: Plan, address: Address) -> None:
@@ -35,6 +37,8 @@ class KeyState(ABC):
         self.address = address
         self.ledger = Ledger(len(plan.refs))
         self.changed: dict[Part, None] = {}
+        self.due: int | None = None
+        self.expires: int | None = None
         self._told: Runs[int] = Runs()
 
     # -- what the kinds do ------------------------------------------------------------------------------------------
@@ -57,6 +61,10 @@ class KeyState(ABC):
 
     def is_first_step(self, ref: int) -> bool:
         """Whether a match of this reference only begins something (the reserve of the limits is not for it)."""
+        return True
+
+    def needs_room(self, arrival: Arrival) -> bool:
+        """Whether taking the match in makes the state larger for longer than until it is judged."""
         return True
 
     def refuse(self, arrival: Arrival) -> None:

@@ -9,6 +9,7 @@ is found by intersecting a handful of intervals, never by looking at events.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from streamer.correlate.chains import Chain, ChainState
 from streamer.correlate.firings import Completed
@@ -74,7 +75,7 @@ class TemporalState(ChainState):
                 steps[first] = steps.get(first, 0) + 1
                 steps[last + 1] = steps.get(last + 1, 0) - 1
         level, edges = 0, sorted({span[0], *steps, span[1] + 1})
-        for first, following in zip(edges, edges[1:], strict=False):
+        for first, following in pairwise(edges):
             level += steps.get(first, 0)
             if level >= enough:
                 yield (first, following - 1)

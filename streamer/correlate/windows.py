@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 from streamer.correlate import codec
 from streamer.correlate.counts import window_of
@@ -18,7 +18,7 @@ from streamer.correlate.limits import BEGINNING
 from streamer.correlate.plan import Address, Arrival, Plan
 from streamer.correlate.state import KeyState, Part
 
-OPERATORS: Final[dict[str, Callable[[object, object], bool]]] = {
+OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "lt": operator.lt,
     "lte": operator.le,
     "gt": operator.gt,

@@ -41,7 +41,7 @@ _CUT_FIELDS: Final = (
     *("objectRef", "responseStatus", "requestObject", "responseObject", "requestReceivedTimestamp"),
     *("stageTimestamp", "annotations"),
 )
-_WRITES: Final = frozenset({"create", "update", "patch"})
+_WRITES: Final = ("create", "update", "patch")
 
 _Element = tuple[LogSource, str, "str | int", dict[str, Any]]
 

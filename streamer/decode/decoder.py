@@ -22,7 +22,7 @@ from streamer.decode.gathering import Decoded, Gathering, joined
 from streamer.decode.line import Line, cri_line, kubernetes_of_path
 from streamer.decode.partial_lines import Finished, PartialLines
 from streamer.decode.salvage import Garbage, read, read_text, text_of
-from streamer.decode.shippers import contents_of, is_shipped, shipped_line, stamp_of
+from streamer.decode.shippers import contents_of, is_docker_line, is_shipped, shipped_line, stamp_of
 from streamer.decode.source import Source
 from streamer.decode.stamps import Stamp
 from streamer.model import UNKNOWN, Record
@@ -43,6 +43,7 @@ class _Around:
     layers: int = 0
     stamp: Stamp | None = None
     cluster: str | None = None
+    lists: int = 0
 
 
 class Decoder:
@@ -105,29 +106,34 @@ class Decoder:
     # --- container sources -------------------------------------------------------------------------------------
 
     def _decode_containers(self, value: bytes, gathering: Gathering) -> None:
-        if value.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
-            values = read(value)
-            if all(self._is_record(found) for found in values):
-                for found in values:
-                    self._container_value(found, _Around(), gathering)
+        if b"\n" not in value.strip(b"\r\n"):
+            self._container_document(value, gathering)
+            return
+        if _starts_json(value):
+            if self._container_values(read(value), gathering):
                 return
-            if len(values) > 1 and b"\n" in value:
-                for line in value.split(b"\n"):
-                    if line.strip() and not gathering.full:
-                        self._container_document(line, gathering)
+        elif cri_line(text_of(value[:4096]), {}) is None:
+            self._bare_line(text_of(value), gathering)  # one text of several lines, for example a stack trace
+            return
+        for line in value.split(b"\n"):
+            if gathering.full:
                 return
-        for text in (
-            text_of(value).split("\n") if b"\n" in value.strip(b"\r\n") and _is_cri(value) else [text_of(value)]
-        ):
-            self._bare_line(text, gathering)
+            self._container_document(line, gathering)
 
-    def _container_document(self, line: bytes, gathering: Gathering) -> None:
-        values = read(line)
-        if values and all(self._is_record(found) for found in values):
-            for found in values:
-                self._container_value(found, _Around(), gathering)
-        else:
-            self._bare_line(text_of(line), gathering)
+    def _container_document(self, value: bytes, gathering: Gathering) -> None:
+        """One shipper's record, or one bare line."""
+        if not _starts_json(value) or not self._container_values(read(value), gathering):
+            self._bare_line(text_of(value), gathering)
+
+    def _container_values(self, values: list[Any], gathering: Gathering) -> bool:
+        """Take the lines out of shippers' records; ``False`` if not all the values are records."""
+        if not values or not all(self._is_record(found) for found in values):
+            return False
+        if kubernetes_of_path(gathering.record.position.source) and not all(map(is_docker_line, values)):
+            return False  # in a container's own file nobody but the runtime speaks for the shipper
+        for found in values:
+            self._container_value(found, _Around(), gathering)
+        return True
 
     def _is_record(self, value: Any) -> bool:
         """Whether a shipper or a cloud wrote this; otherwise a container wrote it itself."""
@@ -147,6 +153,8 @@ class Decoder:
             line = shipped_line(value)
             if line.cluster is None and around.cluster is not None:
                 line = replace(line, cluster=around.cluster)
+            if not line.kubernetes:
+                line = replace(line, kubernetes=kubernetes_of_path(gathering.record.position.source))
             self._feed(line, gathering)
             return
         gathering.skipped += opened.skipped
@@ -167,7 +175,7 @@ class Decoder:
             self._container_value(value, inner, gathering)
             return
         content = value if isinstance(value, dict) else None
-        text = value if isinstance(value, str) else text_of(b"")
+        text = value if isinstance(value, str) else ""
         line = Line(text, inner.stamp, entry.stream, entry.kubernetes or {}, inner.cluster, content=content)
         self._feed(line, gathering)
 
@@ -182,7 +190,10 @@ class Decoder:
 
     def _feed(self, line: Line, gathering: Gathering) -> None:
         for whole, record in self._partial.feed(line, gathering.record):
-            if whole is line or record.position == gathering.record.position:
+            if whole is line:
+                self._whole_line(whole, gathering)
+            elif record.position == gathering.record.position:
+                gathering.look_into(record.value)
                 self._whole_line(whole, gathering)
             else:
                 gathering.absorb(self._finish([(whole, record)]))
@@ -206,6 +217,8 @@ class Decoder:
                     self._bare_line(line, gathering)
                 return
         values = read(value)
+        if not values:
+            gathering.skipped += 1
         for found in values:
             if isinstance(found, Garbage):
                 reason = found.reason if len(values) == 1 else "trailing-bytes"
@@ -240,15 +253,17 @@ class Decoder:
         return self._audit_shipped(value, around, gathering)
 
     def _audit_list(self, items: list[Any], around: _Around, gathering: Gathering) -> bool:
-        known = 0
+        inside = replace(around, lists=around.lists + 1)
+        if inside.lists > LAYERS:
+            gathering.dead("too-many-layers", f"more than {LAYERS} lists around an event")
+            return True
+        if not items:
+            gathering.skipped += 1
         for item in items:
-            if isinstance(item, list) or not self._audit_value(item, around, gathering):
-                gathering.dead("no-event", "an element of a list that is no audit event")
-            known += 1
             if gathering.full:
                 break
-        if not known:
-            gathering.skipped += 1
+            if not self._audit_value(item, inside, gathering):
+                gathering.dead("no-event", "an element of a list that is no audit event")
         return True
 
     def _audit_shipped(self, value: dict[str, Any], around: _Around, gathering: Gathering) -> bool:
@@ -311,5 +326,5 @@ def _open(value: dict[str, Any]) -> Opened | None:
     return None
 
 
-def _is_cri(value: bytes) -> bool:
-    return cri_line(text_of(value[:4096]), {}) is not None
+def _starts_json(value: bytes) -> bool:
+    return value.lstrip(b"\xef\xbb\xbf \t\r\n\x00")[:1] in (b"{", b"[")

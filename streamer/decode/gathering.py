@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from streamer.decode.source import Source
 from streamer.model import DeadLetter, Event, LogSource, Record
+
+_DEAD_LETTERS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,9 @@ class Gathering:
         self.source = source
         self.skipped = 0
         self.ordinal = 0
-        limit = source.limits.depth
-        self.deep = record.value.count(b"{") + record.value.count(b"[") > limit
+        self.deep = False
         """Whether anything in the record can nest deeper than the limit: only then it is worth a look."""
+        self.look_into(record.value)
         self._events: list[Event] = []
         self._dead: list[DeadLetter] = []
         self._absorbed: list[Decoded] = []
@@ -55,6 +57,10 @@ class Gathering:
     def full(self) -> bool:
         """Whether the record has used up its events."""
         return self._overflow
+
+    def look_into(self, value: bytes) -> None:
+        """Say that ``value``, too, is decoded for this record."""
+        self.deep = self.deep or value.count(b"{") + value.count(b"[") > self.source.limits.depth
 
     def when(self, stamp_us: int | None, flags: tuple[str, ...] = ()) -> When:
         """Event time of a stamp: a stamp too far ahead of the append time is replaced by it, a missing one too."""
@@ -93,6 +99,8 @@ class Gathering:
 
     def dead(self, reason: str, detail: str, value: bytes | None = None) -> None:
         """Something that cannot be read; ``value`` where it is not the whole record."""
+        if len(self._dead) >= _DEAD_LETTERS or (value is None and any(one.reason == reason for one in self._dead)):
+            return  # the record is told of already; it must not be multiplied by what it holds
         original = self.record.value if value is None else value
         kept = original[: self.source.limits.record_bytes]
         self._dead.append(DeadLetter(reason, detail, self.record.position, kept, len(original)))

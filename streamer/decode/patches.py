@@ -38,7 +38,7 @@ def written_object(raw: dict[str, Any]) -> dict[str, Any] | Unknown | None:
     if result is not None:
         return result
     if request is UNKNOWN or (request is None and response is UNKNOWN):
-        return UNKNOWN
+        return Unknown.UNKNOWN
     return None
 
 

@@ -39,6 +39,11 @@ def is_shipped(record: dict[str, Any]) -> bool:
     )
 
 
+def is_docker_line(record: Any) -> bool:
+    """Whether this is a line of a file that Docker itself wrote."""
+    return isinstance(record, dict) and record.keys() <= _DOCKER and "log" in record and "time" in record
+
+
 def shipped_line(record: dict[str, Any]) -> Line:
     """The container's line inside a shipper's record; a runtime's prefix that the shipper left is taken off."""
     kubernetes = kubernetes_of(record)
@@ -51,7 +56,7 @@ def shipped_line(record: dict[str, Any]) -> Line:
             return stripped
         stream = ""
     partial = record.get("logtag", record.get("_p")) == "P"
-    if not partial and not text.endswith("\n") and record.keys() <= _DOCKER and "time" in record:
+    if not partial and not text.endswith("\n") and is_docker_line(record):
         partial = True  # Docker ends every line but a split one
     return Line(text.rstrip("\r\n"), stamp_of(record), stream, kubernetes, cluster, partial=partial, content=content)
 

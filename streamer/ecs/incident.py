@@ -249,8 +249,8 @@ def _what(items: list[Mapping[str, Any]]) -> tuple[str, ...]:
     for item in items:
         fields = item.get("fields") or {}
         new.update(dict.fromkeys(str(value) for value in (item.get("first_seen") or {}).values()))
-        container = fields.get("container") if isinstance(fields.get("container"), Mapping) else {}
-        workload = fields.get("workload") if isinstance(fields.get("workload"), Mapping) else {}
+        container = _object_in(fields, "container")
+        workload = _object_in(fields, "workload")
         images.update(dict.fromkeys(_strings(container.get("image"))))
         commands.update(dict.fromkeys(_strings(container.get("command_line"))))
         commands.update(dict.fromkeys(_strings(look(fields, "exec.command"))))
@@ -267,6 +267,11 @@ def _what(items: list[Mapping[str, Any]]) -> tuple[str, ...]:
         phrases += [f"first seen: {value}" for value in list(new)[:_SHORT]]
         phrases += [_few(list(objects))] if objects else []
     return tuple(phrases)
+
+
+def _object_in(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = fields.get(name)
+    return value if isinstance(value, Mapping) else {}
 
 
 def _image_phrase(image: str, new: dict[str, None]) -> str:

@@ -49,7 +49,13 @@ def _counted(rule: CorrelationRule, condition: CountCondition, firing: Firing, l
 def _distinct(members: tuple[Member, ...]) -> list[str]:
     """The last sentence of every run of events that matched the same rule."""
     steps: list[str] = []
+    told: set[tuple[str, int]] = set()
     for index, member in enumerate(members):
+        evidence = member.match.evidence
+        request = (evidence.audit_id or "", member.match.time_us) if evidence is not None else ("", 0)
+        if request in told and request[0]:
+            continue  # a container of a pod whose creation has been told
+        told.add(request)
         following = members[index + 1] if index + 1 < len(members) else None
         if following is not None and following.match.rule == member.match.rule:
             continue

@@ -18,6 +18,7 @@ from streamer.model import Document
 
 _CLOCKS_APART_MS: Final = 600_000
 """How far an event's clock may run ahead of ours and still be found; far above what T3 lets through."""
+_REMEMBERED: Final = 10_000
 _LOOK_BACK_S: Final = 120.0
 _LARGEST: Final = 1024 * 1024
 """Kafka's own default for the largest message; a topic may allow less."""
@@ -39,6 +40,7 @@ class AlertsTopicSink:
         self._topic = topic
         self._producer = TransactionalProducer(connection, writer, topic, largest=_LARGEST)
         self._in_doubt = True
+        self._told: dict[str, None] = {}
         self.set_aside: dict[str, str] = {}
         """Documents that no transaction can carry: id and reason. They count as delivered."""
         self.already_there = 0
@@ -56,11 +58,14 @@ class AlertsTopicSink:
         if not self._producer.open:
             self._in_doubt = True
             await self._producer.start()
-        there = await self._known(documents) if self._in_doubt else frozenset()
-        missing = [document for document in documents if document.id not in there]
-        # A batch of which nothing is there proves that the batch in doubt was another: they are delivered in order.
+        untold = [document for document in documents if document.id not in self._told]
+        if not untold:
+            return tuple(document.id for document in documents)
+        there = await self._known(untold) if self._in_doubt else frozenset()
+        await self._write([each for each in untold if each.id not in there and self._fits(each)])
+        # A batch of which nothing was there proves that nothing is in doubt any more: delivery goes in order.
         self._in_doubt = self._in_doubt and bool(there)
-        await self._write([document for document in missing if self._fits(document)])
+        self._remember(documents)
         return tuple(document.id for document in documents)
 
     async def stop(self) -> None:
@@ -73,6 +78,12 @@ class AlertsTopicSink:
         there = await ids_on_topic(self._connection, self._topic, wanted, since_ms=since_ms, within_s=_LOOK_BACK_S)
         self.already_there += len(there)
         return there
+
+    def _remember(self, documents: Sequence[Document]) -> None:
+        """Keep the latest ids, for a caller whose own note of them failed."""
+        self._told |= dict.fromkeys(document.id for document in documents)
+        while len(self._told) > _REMEMBERED:
+            del self._told[next(iter(self._told))]
 
     def _fits(self, document: Document) -> bool:
         if self._producer.fits(_message(document)):

@@ -94,15 +94,21 @@ async def attempt(
         raise as_server_error(error, connection, doing) from error
 
 
-async def let_go(closing: Coroutine[Any, Any, Any]) -> None:
-    """Close something of the client; never raises, and a frozen broker holds us for a few seconds only."""
-    task = asyncio.ensure_future(closing)
-    await asyncio.wait({task}, timeout=_STOP_S)
-    if not task.done():
-        task.cancel()
+async def let_go(*closings: Coroutine[Any, Any, Any]) -> None:
+    """Close things of the client, one after the other; never raises, and a frozen broker holds us for seconds only."""
+    for closing in closings:
+        task = asyncio.ensure_future(closing)
         await asyncio.wait({task}, timeout=_STOP_S)
-    if task.done() and not task.cancelled():
-        task.exception()  # retrieved, so that nobody warns about it
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=_STOP_S)
+        retrieved(task)
+
+
+def retrieved(future: asyncio.Future[Any]) -> None:
+    """Look at a future's exception, so that nobody warns that nobody did."""
+    if future.done() and not future.cancelled():
+        future.exception()
 
 
 async def _diagnose(connection: KafkaConnection, error: Exception, doing: str) -> ServerError:

@@ -40,7 +40,7 @@ class DeadLetterSink:
         try:
             await attempt(producer.start(), self._connection, "connecting")
         except BaseException:
-            await let_go(producer.stop())
+            await let_go(producer.stop(), producer.client.close())
             raise
         self._producer = producer
 
@@ -68,7 +68,7 @@ class DeadLetterSink:
         """Close; never raises."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            await let_go(producer.stop())
+            await let_go(producer.stop(), producer.client.close())
 
     def _encoded(self, letter: DeadLetter) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
         position = letter.position

@@ -30,46 +30,49 @@ async def ids_on_topic(
     doing = f"reading {topic} back"
     numbers = (await partitions_of(connection, [topic]))[topic]
     partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
-    ends = await _ends(connection, partitions, doing)
-    consumer = connection.consumer(auto_offset_reset="earliest", isolation_level="read_committed")
+    spans = await _spans(connection, partitions, max(0, since_ms), doing)
+    if not spans:
+        return frozenset()
+    consumer = connection.consumer(auto_offset_reset="none", isolation_level="read_committed")
     try:
         await attempt(consumer.start(), connection, doing)
-        consumer.assign(partitions)
-        since = await attempt(
-            consumer.offsets_for_times(dict.fromkeys(partitions, max(0, since_ms))), connection, doing
-        )
-        unread = set()
-        for tp in partitions:
-            if since[tp] is not None and since[tp].offset < ends[tp]:
-                consumer.seek(tp, since[tp].offset)
-                unread.add(tp)
-            else:
-                consumer.pause(tp)
-                consumer.seek(tp, ends[tp])
+        consumer.assign(list(spans))
+        for tp, (first, _) in spans.items():
+            consumer.seek(tp, first)
         async with asyncio.timeout(within_s):
-            return await _collect(consumer, unread, ends, frozenset(wanted))
+            return await _collect(consumer, {tp: end for tp, (_, end) in spans.items()}, frozenset(wanted))
     except (errors.KafkaError, OSError, TimeoutError) as error:
         raise as_server_error(error, connection, doing) from error
     finally:
         await let_go(consumer.stop())
 
 
-async def _ends(connection: KafkaConnection, partitions: list[TopicPartition], doing: str) -> dict[TopicPartition, int]:
-    """High watermarks: where the log truly ends, open transactions included."""
+async def _spans(
+    connection: KafkaConnection, partitions: list[TopicPartition], since_ms: int, doing: str
+) -> dict[TopicPartition, tuple[int, int]]:
+    """From where to where each partition must be read; none where nothing is that young.
+
+    Asked as ``read_uncommitted``: what stands behind somebody's open transaction counts as well, and must be waited
+    for.
+    """
     consumer = connection.consumer(isolation_level="read_uncommitted")
     try:
         await attempt(consumer.start(), connection, doing)
-        ends: dict[TopicPartition, int] = await attempt(consumer.end_offsets(partitions), connection, doing)
-        return ends
+        ends = await attempt(consumer.end_offsets(partitions), connection, doing)
+        since = await attempt(consumer.offsets_for_times(dict.fromkeys(partitions, since_ms)), connection, doing)
+        return {
+            tp: (since[tp].offset, ends[tp])
+            for tp in partitions
+            if since[tp] is not None and since[tp].offset < ends[tp]
+        }
     finally:
         await let_go(consumer.stop())
 
 
-async def _collect(
-    consumer: Any, unread: set[TopicPartition], ends: dict[TopicPartition, int], wanted: frozenset[str]
-) -> frozenset[str]:
+async def _collect(consumer: Any, ends: dict[TopicPartition, int], wanted: frozenset[str]) -> frozenset[str]:
     """Read each partition to its end, or until everything wanted has been seen."""
     seen: set[str] = set()
+    unread = set(ends)
     while unread and seen < wanted:
         arrived = await consumer.getmany(*unread, timeout_ms=_POLL_MS)
         for records in arrived.values():

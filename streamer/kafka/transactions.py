@@ -21,7 +21,7 @@ from aiokafka import errors
 from aiokafka.protocol.transaction import EndTxnRequest
 
 from streamer.errors import ServerError
-from streamer.kafka.complaints import as_server_error, attempt, let_go
+from streamer.kafka.complaints import as_server_error, attempt, let_go, retrieved
 from streamer.kafka.connection import KafkaConnection
 
 _TRANSACTION_S: Final = 30.0
@@ -89,7 +89,7 @@ class TransactionalProducer:
         try:
             await attempt(producer.start(), self._connection, f"opening transactions for {self._topic}")
         except BaseException:
-            await let_go(producer.stop())
+            await let_go(producer.stop(), producer.client.close())
             raise
         self._watch_commits(producer)
         self._producer = producer
@@ -123,7 +123,8 @@ class TransactionalProducer:
         """Let the producer go; never raises, never hangs. An open transaction stays for the next start to end."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            await let_go(producer.stop())
+            # Its stop may end half-way, after an error of its own; the connections would stay open.
+            await let_go(producer.stop(), producer.client.close())
 
     async def _transaction(self, messages: Sequence[Message]) -> None:
         producer = self._producer
@@ -131,10 +132,11 @@ class TransactionalProducer:
         # 1. Begin.
         await producer.begin_transaction()
         # 2. Hand every message over; the client may already be sending.
-        sends = [
-            await producer.send(self._topic, message.value, message.key, headers=list(message.headers))
-            for message in messages
-        ]
+        sends = []
+        for message in messages:
+            sent = await producer.send(self._topic, message.value, message.key, headers=list(message.headers))
+            sent.add_done_callback(retrieved)
+            sends.append(sent)
         # 3. Wait for every single one: a commit does not fail because a send did.
         await asyncio.gather(*sends)
         # 4. Commit.

@@ -63,6 +63,7 @@ class FilesReader:
         self._tails: dict[Partition, Tail] = {(item.path, 0): self._tail(item) for item in inputs}
         self._turns = list(self._tails)
         self._preferred: Partition | None = None
+        self._placed: set[Partition] = set()
 
     def _tail(self, item: FileInput) -> Tail:
         if item.path == STANDARD_INPUT:
@@ -80,8 +81,12 @@ class FilesReader:
 
     async def start(self, positions: Mapping[Partition, object]) -> None:
         """Open the files. Raises ``SettingsError``, ``StateError`` and, for a file it may not open, ``ServerError``."""
-        for partition, tail in self._tails.items():
-            tail.open(positions.get(partition))
+        try:
+            for partition, tail in self._tails.items():
+                tail.open(positions.get(partition))
+        except BaseException:
+            await self.stop()
+            raise
 
     def partitions(self) -> frozenset[Partition]:
         """One per file."""
@@ -101,7 +106,8 @@ class FilesReader:
                 if tail.ended:
                     continue
                 lines = tail.poll(self._limits.records, self._limits.size)
-                if lines or tail.ended:
+                # The first position is given out even without a line: an empty file may be rotated away as well.
+                if lines or tail.ended or (partition not in self._placed and tail.position()):
                     return self._batch(partition, lines)
             left_s = deadline - time.monotonic()
             if left_s <= 0 or all(tail.ended for tail in self._tails.values()):
@@ -120,6 +126,7 @@ class FilesReader:
     def _batch(self, partition: Partition, lines: list[tuple[int, bytes]]) -> Batch:
         self._turns.remove(partition)
         self._turns.append(partition)
+        self._placed.add(partition)
         tail = self._tails[partition]
         position: dict[str, Any] | None = tail.position()
         source, number = partition

@@ -129,8 +129,9 @@ def locate(live: Path, bookmark: Bookmark) -> Path | None:
 
 def later_files(live: Path, bookmark: Bookmark) -> list[Path]:
     """Rotated files written after the one that ``bookmark`` was read from, oldest first: to be read before ``live``."""
-    return [
-        path
-        for path in rotated_files(live)
-        if path.stat().st_mtime_ns >= bookmark.modified_ns and not begins_as(path, bookmark)
-    ]
+
+    def is_it(path: Path) -> bool:
+        # Nothing was read of it, so there is no beginning to know it by.
+        return begins_as(path, bookmark) if bookmark.head_bytes else path.stat().st_ino == bookmark.inode
+
+    return [path for path in rotated_files(live) if path.stat().st_mtime_ns >= bookmark.modified_ns and not is_it(path)]

@@ -71,7 +71,9 @@ class SqliteStore:
         self._lock = FileLock(path)
         try:
             self._database = open_writable(path)
-            self.identity: str = self._transaction(lambda cursor: cursor.execute("SELECT id FROM identity").fetchone())[0]
+            self.identity: str = self._transaction(lambda cursor: cursor.execute("SELECT id FROM identity").fetchone())[
+                0
+            ]
             self._transaction(self._enlist)
         except BaseException:
             self._lock.release()

@@ -141,6 +141,11 @@ class FollowedFile:
             self._begin(live)
             return
         bookmark = Bookmark.from_json(position)
+        if not bookmark.head_bytes:
+            # It was empty. What was rotated away since was written after that.
+            since = [path for path in rotated_files(live) if path.stat().st_mtime_ns > bookmark.modified_ns]
+            self._begin(since[0] if since else live)
+            return
         if bookmark.ended:
             raise StateError(
                 f"{self._name} was read to its end without `follow`; its windows are closed",
@@ -176,9 +181,9 @@ class FollowedFile:
         except OSError as error:
             raise ServerError(f"{path} cannot be read: {error.strerror}", hint="allow streamer to read it") from error
 
-    def _begin(self, live: Path) -> None:
-        if live.exists():
-            self._file = self._open(live)
+    def _begin(self, path: Path) -> None:
+        if path.exists():
+            self._file = self._open(path)
 
     def poll(self, records: int, size: int) -> list[tuple[int, bytes]]:
         """See :class:`Tail`. Raises ``ServerError`` for a file that may not be opened."""
@@ -248,7 +253,7 @@ class FollowedFile:
 
     def position(self) -> dict[str, Any] | None:
         """See :class:`Tail`."""
-        if self._file is not None and self._file.lines.offset:
+        if self._file is not None and (self._file.lines.offset or self._behind is None):
             return self._file.bookmark().to_json()
         return self._behind.to_json() if self._behind else None
 

@@ -18,11 +18,13 @@ from streamer.service.patience import Backoff, Outage
 _log = structlog.get_logger("streamer.delivery")
 _Item = TypeVar("_Item")
 _Id = TypeVar("_Id")
+_Given_contra = TypeVar("_Given_contra", contravariant=True)
+_Told_co = TypeVar("_Told_co", covariant=True)
 BATCH: Final = 200
 """Documents given to a sink at once: about a megabyte."""
 
 
-class Target(Protocol[_Item, _Id]):
+class Target(Protocol[_Given_contra, _Told_co]):
     """A sink for one sort of item; :class:`streamer.ports.Sink` is one for documents."""
 
     name: str
@@ -31,7 +33,7 @@ class Target(Protocol[_Item, _Id]):
         """Connect and check."""
         ...
 
-    async def deliver(self, items: Sequence[_Item], /) -> Sequence[_Id]:
+    async def deliver(self, items: Sequence[_Given_contra], /) -> Sequence[_Told_co]:
         """The ids that are done."""
         ...
 

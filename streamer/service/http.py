@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -21,14 +21,15 @@ Checks = Callable[[], Mapping[str, bool]]
 def application(live: Checks, ready: Checks, registry: CollectorRegistry) -> Starlette:
     """The pages; each check has a name, and all must hold."""
 
-    def page(checks: Checks) -> Callable[[Request], Response]:
-        def answer(_request: Request) -> Response:
+    # Answered on the loop's own thread: it is what "live" is about, and the counters change nowhere else.
+    def page(checks: Checks) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(_request: Request) -> Response:
             found = checks()
             return JSONResponse(dict(found), status_code=200 if all(found.values()) else 503)
 
         return answer
 
-    def metrics(_request: Request) -> Response:
+    async def metrics(_request: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return Starlette(

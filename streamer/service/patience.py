@@ -60,13 +60,15 @@ class Outage:
         reason = "away" if error.retriable else str(error)
         if self.said != reason:
             self.said = reason
-            self.log.warning(f"{self.what} cannot be used; trying again until it can", error=str(error), hint=error.hint)
+            self.log.warning(
+                "not available; trying again until it is", what=self.what, error=str(error), hint=error.hint
+            )
 
     def back(self) -> None:
         """It worked."""
         if self.since_s is not None:
             away_s = round(time.monotonic() - self.since_s, 1)
-            self.log.info(f"{self.what} is back", away_s=away_s)
+            self.log.info("available again", what=self.what, away_s=away_s)
             self.since_s = None
             self.said = ""
 

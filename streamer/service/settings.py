@@ -94,7 +94,7 @@ class KafkaSettings(_Group):
     partitions: Annotated[int, Field(ge=1, le=1000)] = 24
     """Partitions of our own topics, fixed when ``streamer setup`` creates them. Default 24: up to 24 processes."""
     replication: Annotated[int, Field(ge=1, le=9)] = 3
-    """Copies of our own topics, used by ``streamer setup``. Default 3: one broker may be lost; a single broker needs 1."""
+    """Copies of our own topics, for ``streamer setup``. Default 3: one broker may be lost; a single one needs 1."""
     security: SecuritySettings = SecuritySettings()
     """How to log in."""
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -145,7 +145,7 @@ class Steps:
         backoff = Backoff(longest_s=5.0)
         while True:
             try:
-                new: Any = await asyncio.to_thread(self._store.commit, step)
+                new = await asyncio.to_thread(self._store.commit, step)
                 break
             except ServerError as error:
                 self.storing.gone(error)
@@ -175,7 +175,7 @@ def _add(output: Output, more: Output) -> None:
 
 
 def _failures(output: Output) -> tuple[DeadLetter, ...]:
-    """A rule that failed on an event is set aside beside the records that could not be read; the other rules went on."""
+    """A rule that failed on an event stands beside the records that could not be read; the other rules went on."""
     return tuple(
         DeadLetter("rule-failed", f"rule {failure.rule}: {failure.error}", failure.position, b"", 0)
         for failure in output.failures

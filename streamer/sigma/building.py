@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from streamer.sigma.correlation import Written
 from streamer.sigma.deciding import Deciding, decide
 from streamer.sigma.drafts import Draft
 from streamer.sigma.expressions import read_expression
@@ -17,7 +18,7 @@ from streamer.sigma.fields import Fields, read_fields
 from streamer.sigma.meaning import correlation_meaning, detection_meaning
 from streamer.sigma.predicates import fields_tested
 from streamer.sigma.problems import Problems
-from streamer.sigma.references import Registry
+from streamer.sigma.references import Reference, References, Registry
 from streamer.sigma.rules import (
     DAY_US,
     MINUTE_US,
@@ -34,87 +35,81 @@ _REACH_US = 5 * MINUTE_US
 
 
 @dataclass(slots=True)
-class _Ready:
-    """A correlation that passed the first pass."""
+class Ready:
+    """What the first pass found out about a correlation."""
 
-    draft: Draft
     fields: Fields
     condition: Expression | CountCondition
 
 
+def check_correlations(
+    drafts: Sequence[Draft], references: References, registry: Registry, problems: Problems
+) -> dict[str, Ready]:
+    """Pass 1, over every correlation, so that every problem is found. What has one becomes broken."""
+    ready: dict[str, Ready] = {}
+    for draft in drafts:
+        if draft.written is None:
+            continue
+        before = problems.errors()
+        _check_clusters(draft, references[draft.key], problems)
+        fields = read_fields(draft, references, registry, problems)
+        condition = None if draft.broken else _condition(draft, draft.written, references[draft.key], problems)
+        decide(draft, condition, exports=False, problems=problems)
+        draft.broken = draft.broken or problems.errors() > before
+        if condition is not None:
+            ready[draft.key] = Ready(fields, condition)
+    return ready
+
+
+def _check_clusters(draft: Draft, items: Sequence[Reference], problems: Problems) -> None:
+    for item in items:
+        spans = item.rule.written is not None and item.rule.extensions.across_clusters
+        if spans and not draft.extensions.across_clusters:
+            message = f"`{item.rule.shown}` spans clusters, this rule has a key per cluster"
+            hint = "add `streamer: {across_clusters: true}` here, or take it out there"
+            problems.error("cluster-key", item.mention.place, message, hint)
+
+
+def _condition(
+    draft: Draft, written: Written, items: Sequence[Reference], problems: Problems
+) -> Expression | CountCondition | None:
+    if written.temporal:
+        return read_expression(written, {item.mention.text: item.rule.key for item in items}, problems)
+    threshold = written.threshold
+    if threshold is None:
+        return None
+    return CountCondition(threshold.op, threshold.number, threshold.fields, threshold.percentile)
+
+
 @dataclass(slots=True)
 class Builder:
-    """Builds one rule set.
+    """Passes 2 and 3 over rules that are whole, referenced ones first."""
 
-    Attributes:
-        references: referenced drafts by key of the correlation.
-    """
-
-    registry: Registry
-    references: Mapping[str, Sequence[Draft]]
+    references: References
+    ready: Mapping[str, Ready]
     problems: Problems
-    ready: dict[str, _Ready] = field(default_factory=dict)
     wanted: dict[str, dict[str, None]] = field(default_factory=dict)
     meanings: dict[str, str] = field(default_factory=dict)
     ranks: dict[str, int] = field(default_factory=dict)
 
     def build(self, ordered: Sequence[Draft], drafts: Sequence[Draft]) -> RuleSet:
-        """The rules of the drafts that are not broken, ``ordered`` referenced first, in the order of ``drafts``."""
-        for draft in ordered:
-            self._check(draft)
-        good = [draft for draft in ordered if not draft.broken]
-        for draft in reversed(good):
+        """The rules of ``ordered``, within a rank in the order of ``drafts``."""
+        for draft in reversed(ordered):
             self._want(draft)
-        silent = self._silent(good)
-        built: dict[str, DetectionRule | CorrelationRule] = {}
-        for draft in good:
+        silent = self._silent(ordered)
+        detections: dict[str, DetectionRule] = {}
+        correlations: dict[str, CorrelationRule] = {}
+        for draft in ordered:
             alerts = draft.key not in silent
-            rule = self._detection(draft, alerts=alerts) if draft.written is None else self._correlation(draft, alerts=alerts)
-            built[draft.key] = rule
-        rules = [built[draft.key] for draft in drafts if not draft.broken and draft.key in built]
-        correlations = [rule for rule in rules if isinstance(rule, CorrelationRule)]
+            if draft.written is None:
+                detections[draft.key] = self._detection(draft, alerts=alerts)
+            else:
+                correlations[draft.key] = self._correlation(draft, draft.written, alerts=alerts)
+        in_order = [correlations[draft.key] for draft in drafts if draft.key in correlations]
         return RuleSet(
-            detections=tuple(rule for rule in rules if isinstance(rule, DetectionRule)),
-            correlations=tuple(sorted(correlations, key=lambda rule: rule.rank)),
+            detections=tuple(detections[draft.key] for draft in drafts if draft.key in detections),
+            correlations=tuple(sorted(in_order, key=lambda rule: rule.rank)),
         )
-
-    def _check(self, draft: Draft) -> None:
-        """Pass 1."""
-        if draft.written is None:
-            return
-        before = self.problems.errors()
-        rules = self.references[draft.key]
-        for rule, mention in zip(rules, draft.written.rules, strict=True):
-            if rule.broken:
-                message = f"the referenced rule `{rule.shown}` cannot be used"
-                self.problems.error("broken-reference", mention.place, message, f"mend it first: {rule.place}")
-            elif rule.written is not None and rule.extensions.across_clusters and not draft.extensions.across_clusters:
-                message = f"`{rule.shown}` spans clusters, this rule has a key per cluster"
-                hint = "add `streamer: {across_clusters: true}` here, or take it out there"
-                self.problems.error("cluster-key", mention.place, message, hint)
-        if self.problems.errors() > before:
-            draft.broken = True
-            return
-        fields = read_fields(draft, self.references, self.registry, self.problems)
-        condition = self._condition(draft)
-        decide(draft, condition, exports=False, problems=self.problems)
-        draft.broken = self.problems.errors() > before
-        if not draft.broken and condition is not None:
-            self.ready[draft.key] = _Ready(draft, fields, condition)
-
-    def _condition(self, draft: Draft) -> Expression | CountCondition | None:
-        written = draft.written
-        assert written is not None
-        if written.temporal:
-            keys = {
-                mention.text: rule.key
-                for mention, rule in zip(written.rules, self.references[draft.key], strict=True)
-            }
-            return read_expression(written, keys, self.problems)
-        threshold = written.threshold
-        if threshold is None:
-            return None
-        return CountCondition(threshold.op, threshold.number, threshold.fields, threshold.percentile)
 
     def _want(self, draft: Draft) -> None:
         """Pass 2."""
@@ -135,7 +130,7 @@ class Builder:
         generating: set[str] = set()
         for draft in good:
             if draft.written is not None:
-                keys = {rule.key for rule in self.references[draft.key]}
+                keys = {item.rule.key for item in self.references[draft.key]}
                 (generating if draft.written.generate else used).update(keys)
         return used - generating
 
@@ -189,12 +184,10 @@ class Builder:
             by=None if by is None else tuple(name for name, _ in by),
         )
 
-    def _correlation(self, draft: Draft, *, alerts: bool) -> CorrelationRule:
+    def _correlation(self, draft: Draft, written: Written, *, alerts: bool) -> CorrelationRule:
         """Pass 3."""
-        ready = self.ready[draft.key]
-        written, extensions = draft.written, draft.extensions
-        assert written is not None
-        keys = tuple(rule.key for rule in self.references[draft.key])
+        ready, extensions = self.ready[draft.key], draft.extensions
+        keys = tuple(item.rule.key for item in self.references[draft.key])
         exported = ready.fields.exported(self.wanted.get(draft.key, {}))
         names = tuple(dict.fromkeys(name for of_rule in exported.values() for name in of_rule))
         deciding: Deciding = decide(draft, ready.condition, exports=bool(names), problems=self.problems)

@@ -161,9 +161,7 @@ class _Parser:
                 self.peek()[1], f"`{following}` must be written in lower case", f"write `{following.lower()}`"
             )
         if "*" in word:
-            raise ConditionError(
-                offset, f"`{word}` is a pattern", f"write `1 of {word}` or `all of {word}`"
-            )
+            raise ConditionError(offset, f"`{word}` is a pattern", f"write `1 of {word}` or `all of {word}`")
         return Name(word, offset)
 
     def _parenthesis(self, depth: int, offset: int) -> Condition:
@@ -172,7 +170,9 @@ class _Parser:
         item = self.any_of(depth)
         word, end = self.peek()
         if word != ")":
-            raise ConditionError(end, "a closing parenthesis is missing", "the opening one is at its start")
+            raise ConditionError(
+                end, "a closing parenthesis is missing", f"it closes the one at character {offset + 1}"
+            )
         self._next += 1
         return item
 

@@ -11,7 +11,7 @@ from streamer.sigma.conditions import Condition, ConditionError, Name, names_in,
 from streamer.sigma.problems import Problems, nearest, one_of
 from streamer.sigma.rules import CorrelationType
 from streamer.sigma.shape import check_keys
-from streamer.sigma.thresholds import OPERATORS, Threshold, read_threshold
+from streamer.sigma.thresholds import Threshold, read_threshold
 from streamer.sigma.timespans import HINT, read_timespan
 from streamer.sigma.yamltree import Entry, Node
 
@@ -207,9 +207,8 @@ class _Reader:
             self._problems.error("bad-condition", entry.node.place, message, hint)
             return
         if not written.temporal:
-            hint = "write `{gte: 10}`" if entry.node.scalar not in OPERATORS else None
             message = f"`{written.type}` needs a threshold, not rule names"
-            self._problems.error("bad-condition", entry.node.place, message, hint)
+            self._problems.error("bad-condition", entry.node.place, message, "write `{gte: 10}`")
             return
         try:
             written.tree = parse_condition(entry.node.scalar)

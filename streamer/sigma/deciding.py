@@ -13,7 +13,8 @@ from streamer.model import Decided
 from streamer.sigma.drafts import Draft
 from streamer.sigma.expressions import has_not
 from streamer.sigma.problems import Problems
-from streamer.sigma.rules import CountCondition, Expression
+from streamer.sigma.rules import CorrelationType, CountCondition, Expression
+from streamer.sigma.thresholds import COUNTS
 
 MAX_ON_ARRIVAL: Final = 1_000
 """Counts above it decide at the watermark: on arrival each match would cost as much as the threshold is high."""
@@ -32,15 +33,14 @@ def decide(
 ) -> Deciding:
     """Check the extensions against the rest of the rule and say when it decides.
 
-    Args:
-        exports: a rule above uses ``<rule>.<field>`` of this one's firings.
+    ``exports``: a rule above uses ``<rule>.<field>`` of this one's firings.
     """
     written, extensions = draft.written, draft.extensions
     assert written is not None
     _check_extensions(draft, condition, problems)
     if condition is None:
         return Deciding()
-    final_only = _final_only(condition)
+    final_only = _final_only(written.type, condition)
     changeable = exports or extensions.first_seen
     if not isinstance(condition, CountCondition):
         changeable = changeable or has_not(condition)
@@ -54,22 +54,26 @@ def decide(
     return Deciding("watermark" if late else "arrival")
 
 
-def _final_only(condition: Expression | CountCondition) -> str:
+def _final_only(kind: CorrelationType, condition: Expression | CountCondition) -> str:
     """Why nothing can be said on arrival, or the empty string."""
     if not isinstance(condition, CountCondition):
         return ""
-    if condition.percentile is not None:
+    if kind not in COUNTS:
         return "an aggregate is final only when its window is over"
-    if condition.op not in {"gt", "gte"}:
+    least = _least(condition)
+    if least is None:
         return "an upper bound holds only when its window is over"
-    if condition.threshold + (condition.op == "gt") > MAX_ON_ARRIVAL:
+    if least > MAX_ON_ARRIVAL:
         return f"counts above {MAX_ON_ARRIVAL} are judged when their window is over"
     return ""
 
 
-def _check_extensions(
-    draft: Draft, condition: Expression | CountCondition | None, problems: Problems
-) -> None:
+def _least(condition: CountCondition) -> float | None:
+    """The count from which on the condition holds, or ``None`` for bounds of another kind."""
+    return condition.threshold + (condition.op == "gt") if condition.op in {"gt", "gte"} else None
+
+
+def _check_extensions(draft: Draft, condition: Expression | CountCondition | None, problems: Problems) -> None:
     written, extensions = draft.written, draft.extensions
     assert written is not None
     places = extensions.places
@@ -80,12 +84,8 @@ def _check_extensions(
     if extensions.skew_us is not None and written.type != "temporal_ordered":
         refuse("skew", "`skew` is for `temporal_ordered` only", "`temporal` does not look at the order")
     if extensions.first_seen:
-        least = None
-        if isinstance(condition, CountCondition):
-            least = condition.threshold + (condition.op == "gt")
-        if written.type != "value_count" or least != 1 or (
-            isinstance(condition, CountCondition) and condition.op not in {"gt", "gte"}
-        ):
+        counts = condition is None or (isinstance(condition, CountCondition) and _least(condition) == 1)
+        if written.type != "value_count" or not counts:
             refuse("first_seen", "`first_seen` is for `value_count` with `gte: 1` only", "count values of a field")
     elif extensions.learn_us is not None:
         refuse("learn", "`learn` is for `first_seen` only", "add `first_seen: true`")

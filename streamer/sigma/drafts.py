@@ -10,6 +10,7 @@ from streamer.errors import Place
 from streamer.model import LogSource
 from streamer.sigma.correlation import Written, read_correlation
 from streamer.sigma.detection import DetectionReader
+from streamer.sigma.expressions import read_expression
 from streamer.sigma.extensions import Extensions, read_extensions
 from streamer.sigma.predicates import Predicate
 from streamer.sigma.problems import Problems
@@ -80,6 +81,8 @@ def read_draft(
     if correlation:
         _refuse(root, ("detection", "logsource"), "a correlation rule", problems)
         draft.written = read_correlation(root, problems)
+        if draft.written is not None and draft.written.temporal:
+            read_expression(draft.written, {item.text: item.text for item in draft.written.rules}, problems)
     else:
         _refuse(root, ("generate",), "a detection rule", problems)
         reader = DetectionReader(problems, placeholders)
@@ -88,9 +91,9 @@ def read_draft(
         if extensions.suppress and extensions.suppress_gap_us is None:
             place = extensions.places["suppress"]
             problems.error("bad-extension", place, "`suppress` of a detection rule needs `for`", "add `for: 1h`")
-    if problems.errors() == before:
+    if problems.errors() == before and not root.flawed:
         _ask_pysigma(root, correlation=correlation, problems=problems)
-    draft.broken = problems.errors() > before
+    draft.broken = root.flawed or problems.errors() > before
     return draft
 
 
@@ -113,7 +116,7 @@ def _ask_pysigma(root: Node, *, correlation: bool, problems: Problems) -> None:
 
 
 def _with_wide(value: object) -> object:
-    """pySigma knows ``utf16le`` only by its other name."""
+    """What pySigma can read: it knows ``utf16le`` only by its other name."""
     if isinstance(value, dict):
         return {key.replace("|utf16le", "|wide"): _with_wide(item) for key, item in value.items()}
     return [_with_wide(item) for item in value] if isinstance(value, list) else value

@@ -30,13 +30,9 @@ class _RefusedError(Exception):
 
 
 def read_expression(written: Written, keys: Mapping[str, str], problems: Problems) -> Expression | None:
-    """The condition of a temporal correlation.
+    """The condition of a temporal correlation; ``None`` after a problem.
 
-    Args:
-        keys: rule key by reference as written in ``rules``.
-
-    Returns:
-        ``None`` after a problem.
+    ``keys`` has the rule key by reference, as written under ``rules``.
     """
     if written.tree is None or written.condition is None:
         return _counted(written, keys, problems)

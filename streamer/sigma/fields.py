@@ -6,16 +6,14 @@ for every referenced rule with a name, ``<rule name>.<field>``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from streamer.errors import Place
 from streamer.sigma.correlation import Written
 from streamer.sigma.drafts import Draft
 from streamer.sigma.problems import Problems
-from streamer.sigma.references import Registry
-
-References = Mapping[str, Sequence[Draft]]
+from streamer.sigma.references import Reference, References, Registry
 
 
 @dataclass(slots=True)
@@ -46,7 +44,8 @@ def read_fields(draft: Draft, references: References, registry: Registry, proble
     """Resolve aliases and check every field that a correlation reads of correlations."""
     written = draft.written
     assert written is not None
-    rules = references[draft.key]
+    items = references[draft.key]
+    rules = [item.rule for item in items]
     found = Fields(group_by=tuple(mention.text for mention in written.group_by))
     found.names = {rule.about.name: rule.key for rule in rules if rule.about.name is not None}
     used = dict.fromkeys(found.group_by)
@@ -54,7 +53,7 @@ def read_fields(draft: Draft, references: References, registry: Registry, proble
     if written.threshold is not None:
         used.update(dict.fromkeys(written.threshold.fields))
         places |= dict.fromkeys(written.threshold.fields, written.threshold.node.place)
-    aliases = _aliases(written, rules, registry, problems)
+    aliases = _aliases(written, items, registry, problems)
     for alias, (place, _) in written.aliases.items():
         if alias not in used:
             hint = "name it in `group-by` or `condition: {field: ...}`, or remove it"
@@ -71,7 +70,7 @@ def read_fields(draft: Draft, references: References, registry: Registry, proble
 
 
 def _aliases(
-    written: Written, rules: Sequence[Draft], registry: Registry, problems: Problems
+    written: Written, items: Sequence[Reference], registry: Registry, problems: Problems
 ) -> dict[str, dict[str, str]]:
     """Field by alias and rule key."""
     found: dict[str, dict[str, str]] = {}
@@ -79,7 +78,7 @@ def _aliases(
         of_rules = found.setdefault(alias, {})
         for reference, (at, mention) in fields.items():
             rule = registry.find(reference)
-            if rule is None or all(rule is not other for other in rules):
+            if rule is None or all(rule is not item.rule for item in items):
                 hint = f"the rules are {', '.join(mention.text for mention in written.rules)}"
                 message = f"`{reference[:80]}` is not among the rules of this correlation"
                 problems.error("unknown-alias-rule", at, message, hint)
@@ -87,10 +86,10 @@ def _aliases(
                 problems.error("duplicate-alias", at, f"alias `{alias[:80]}` has a field for this rule already")
             else:
                 of_rules[rule.key] = mention.text
-        for rule, mention in zip(rules, written.rules, strict=True):
-            if rule.key not in of_rules:
-                message = f"alias `{alias[:80]}` has no field for rule `{mention.text[:80]}`"
-                problems.error("incomplete-alias", place, message, f"add `{mention.text}: field`")
+        for item in items:
+            if item.rule.key not in of_rules:
+                message = f"alias `{alias[:80]}` has no field for rule `{item.mention.text[:80]}`"
+                problems.error("incomplete-alias", place, message, f"add `{item.mention.text}: field`")
     return found
 
 
@@ -101,10 +100,12 @@ def _check(rule: Draft, name: str, place: Place, references: References, problem
         if any(rest == mention.text for mention in current.written.group_by):
             return
         head, _, rest = rest.partition(".")
-        following = next((item for item in references[current.key] if item.about.name == head), None)
+        below = [item.rule for item in references[current.key]]
+        following = next((item for item in below if item.about.name == head), None)
         if following is None or not rest:
             keys = [mention.text for mention in rule.written.group_by] if rule.written else []
-            named = [f"{item.about.name}.<field>" for item in references[rule.key] if item.about.name]
+            names = [item.rule.about.name for item in references[rule.key]]
+            named = [f"{item}.<field>" for item in names if item]
             hint = f"it has {', '.join([*keys, *named])}"
             message = f"firings of `{rule.shown}` have no field `{name[:80]}`"
             problems.error("unknown-export", place, message, hint)

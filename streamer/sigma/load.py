@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from streamer.errors import Place, RuleError, RuleSetError
-from streamer.sigma.building import Builder
+from streamer.sigma.building import Builder, check_correlations
 from streamer.sigma.drafts import Draft, read_draft
 from streamer.sigma.problems import Problems
 from streamer.sigma.references import Registry, in_build_order, resolve_all
@@ -55,9 +55,12 @@ def load_rules(paths: Sequence[Path], *, placeholders: Mapping[str, Sequence[str
     files: dict[str, str] = {}
     short: dict[str, str] = {}
     for path in paths:
-        found = False
-        for file, name in _files(path):
-            found = True
+        try:
+            found = list(_files(path))
+        except OSError as error:
+            problems.error("unreadable", Place(str(path)), f"it cannot be read: {error.strerror}")
+            continue
+        for file, name in found:
             text = _text(file, problems) if str(file) not in files else None
             if text is not None:
                 files[str(file)] = text
@@ -107,6 +110,7 @@ def _load(
                 drafts.append(draft)
     registry = Registry(drafts, problems)
     references = resolve_all(drafts, registry, problems)
+    ready = check_correlations(drafts, references, registry, problems)
     ordered = in_build_order(drafts, references, problems)
-    rules = Builder(registry, references, problems).build(ordered, drafts)
+    rules = Builder(references, ready, problems).build(ordered, drafts)
     return Loaded(rules, problems.in_order(), dict(files))

@@ -25,9 +25,7 @@ def correlation_meaning(rule: CorrelationRule, meanings: Mapping[str, str]) -> s
     """Digest of everything but the descriptive keys; ``meanings`` has those of the referenced rules by key."""
     names = {key: f"{number}:{meanings[key]}" for number, key in enumerate(rule.rules)}
     values = [
-        getattr(rule, item.name)
-        for item in fields(rule)
-        if item.name not in {"meta", "alerts", "rank", "link_exact"}
+        getattr(rule, item.name) for item in fields(rule) if item.name not in {"meta", "alerts", "rank", "link_exact"}
     ]
     return _digest([*values, rule.link_exact], names)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Final, overload
 
 from streamer.errors import Place, RuleError
+
+_SHOWN: Final = 12
 
 
 class Problems:
@@ -16,11 +19,12 @@ class Problems:
 
     def error(self, code: str, place: Place, message: str, hint: str | None = None) -> None:
         """Record what refuses the rule."""
-        self._found.append(RuleError(code, place, message, hint=hint))
+        self._found.append(RuleError(code, place, _printable(message), hint=_printable(hint)))
 
     def warning(self, code: str, place: Place, message: str, hint: str | None = None) -> None:
         """Record what is shown and does not refuse the rule."""
-        self._found.append(RuleError(code, place, message, hint=hint, severity="warning"))
+        problem = RuleError(code, place, _printable(message), hint=_printable(hint), severity="warning")
+        self._found.append(problem)
 
     def errors(self) -> int:
         """How many errors there are so far; a rise across a call means that what was read is broken."""
@@ -31,6 +35,17 @@ class Problems:
         return tuple(sorted(self._found, key=lambda problem: problem.place))
 
 
+@overload
+def _printable(text: str) -> str: ...
+@overload
+def _printable(text: None) -> None: ...
+def _printable(text: str | None) -> str | None:
+    """Messages quote rule files, which may hold escape sequences; terminals must not see them."""
+    if text is None or text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """``did you mean`` sentence with the known word most like this one, or ``None`` if none is near."""
     by_lower = {candidate.lower(): candidate for candidate in known}
@@ -39,5 +54,6 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def one_of(known: Iterable[str]) -> str:
-    """``one of a, b, c``, for hints."""
-    return "one of " + ", ".join(known)
+    """``one of a, b, c``, for hints; nothing for lists too long to help."""
+    words = tuple(known)
+    return "one of " + ", ".join(words) if len(words) <= _SHOWN else "remove it"

@@ -7,20 +7,20 @@ terminal.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, get_args
 
 import re2
 from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError
-from sigma.modifiers import modifier_mapping
+from sigma.modifiers import modifier_mapping, reverse_modifier_mapping
 from sigma.policy import SigmaPolicy
 from sigma.policy.regex_engine import RegexEngine, RegexPattern
 from sigma.rule import SigmaDetectionItem, SigmaRule
 from sigma.types import (
     Placeholder,
     SigmaBool,
-    SigmaCasedString,
     SigmaCIDRExpression,
     SigmaCompareExpression,
     SigmaExists,
@@ -62,6 +62,24 @@ MODIFIERS: Final = (*modifier_mapping, "utf16le")
 """Every modifier that can stand behind a field. ``utf16le`` is Sigma's other name for ``wide``."""
 
 _AFFIXES: Final = frozenset({"startswith", "endswith"})
+_UNITS: Final = frozenset(get_args(TimeUnit))
+_COMPARISONS: Final = dict.fromkeys(get_args(Comparison), "it takes a number without quotes")
+_RANGES: Final[Mapping[TimeUnit, tuple[int, int]]] = {
+    "minute": (0, 59),
+    "hour": (0, 23),
+    "day": (1, 31),
+    "week": (1, 53),
+    "month": (1, 12),
+    "year": (1, 9999),
+}
+_WANTS: Final = {
+    **_COMPARISONS,
+    **dict.fromkeys(_UNITS, "it takes a number without quotes"),
+    "exists": "it takes true or false",
+    **dict.fromkeys(("i", "ignorecase", "m", "multiline", "s", "dotall"), "it stands behind `re`"),
+    "cidr": "it takes a text like `10.0.0.0/8`",
+}
+_INCOMPATIBLE: Final = re.compile(r"Modifier (\w+) incompatible to value type")
 _FLAG_NAMES: Final = {"IGNORECASE": "i", "MULTILINE": "m", "DOTALL": "s"}
 _OPTIONS: Final = re2.Options()
 _OPTIONS.log_errors = False
@@ -132,11 +150,12 @@ def read_item(key: str, values: Sequence[Any], placeholders: Mapping[str, Sequen
     """
     field, *modifiers = key.split("|")
     modifiers = ["wide" if modifier == "utf16le" else modifier for modifier in modifiers]
+    _check_modifiers(modifiers)
     _check_values(modifiers, values)
     try:
         item = SigmaDetectionItem.from_mapping("|".join([field, *modifiers]), list(values), policy=_POLICY)
     except SigmaError as error:
-        raise ItemError("bad-value", str(error).partition(" in rule")[0]) from None
+        raise _said(error) from None
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ItemError("bad-value", f"value and modifiers do not fit: {error}") from None
     tests = tuple(
@@ -154,12 +173,32 @@ def read_item(key: str, values: Sequence[Any], placeholders: Mapping[str, Sequen
     return Negated(joined) if item.negated else joined
 
 
+def _said(error: SigmaError) -> ItemError:
+    """What pySigma has against an item, in words for people who do not know its classes."""
+    text = str(error)
+    found = _INCOMPATIBLE.match(text)
+    if found is None:
+        hint = "write the network's own address: `10.0.0.0/8`" if "host bits" in text else None
+        return ItemError("bad-value", text, hint)
+    name = reverse_modifier_mapping.get(found[1], found[1])
+    return ItemError("bad-value", f"`{name}` cannot be used with this value", _WANTS.get(name))
+
+
+def _check_modifiers(modifiers: Sequence[str]) -> None:
+    """What pySigma takes without a word although it says two things at once."""
+    places = [modifier for modifier in modifiers if modifier in _AFFIXES or modifier == "contains"]
+    if len(places) > 1:
+        raise ItemError("bad-value", f"`{places[0]}` and `{places[1]}` exclude each other", "keep one of them")
+
+
 def _check_values(modifiers: Sequence[str], values: Sequence[Any]) -> None:
     for value in values:
         if "re" in modifiers:
             if not isinstance(value, str):
                 raise ItemError("bad-value", "a regular expression must be a text", "quote it")
             check_regex(value)
+        if _UNITS & set(modifiers) and not isinstance(value, int):
+            raise ItemError("bad-value", "a part of time is a whole number")
         if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) > 2**53:
             raise ItemError("bad-value", f"{value} is too large for an exact number", "quote it")
         if not isinstance(value, str | int | float | bool | None):
@@ -173,35 +212,42 @@ def _tests(
     if isinstance(value, SigmaExpansion):
         for inner in value.values:
             yield from _tests(field, inner, modifiers, placeholders)
-        return
-    if isinstance(value, (SigmaString, SigmaRegularExpression)) and value.contains_placeholder():
-        for filled in _filled(value, placeholders):
-            yield from _tests(field, filled, modifiers, {})
-        return
+    elif isinstance(value, SigmaRegularExpression):
+        for text in _filled(value.regexp, placeholders, literally=True):
+            regex = _regex(text, value)
+            yield FieldTest(field, regex) if field else KeywordTest(regex)
+    elif isinstance(value, SigmaString):
+        for text in _filled(value, placeholders, literally=False):
+            check = _text(text, cased="cased" in modifiers)
+            if field:
+                yield FieldTest(field, check)
+            else:
+                yield KeywordTest(check if _AFFIXES & set(modifiers) else _anywhere(check))
+    else:
+        yield _test(field, value, modifiers)
+
+
+def _test(field: str, value: SigmaType, modifiers: Sequence[str]) -> Predicate:
+    """The test of a value that is neither text nor expression."""
+    if not field:
+        if isinstance(value, SigmaFieldReference):
+            raise ItemError("bad-value", "`fieldref` needs a field", "name the field before the modifier")
+        check = _check(value)
+        if isinstance(check, Text):
+            return KeywordTest(_anywhere(check))
+        if isinstance(check, Cidr):
+            return KeywordTest(check)
+        raise ItemError("bad-value", "a value without a field must be a text", "name the field")
     if isinstance(value, SigmaFieldReference):
-        if not field:
-            raise ItemError("bad-value", "`fieldref` needs a field")
-        yield FieldsTest(field, value.field, _affix(value), "cased" in modifiers)
-        return
+        return FieldsTest(field, value.field, _affix(value), "cased" in modifiers)
     if isinstance(value, SigmaExists):
         test = FieldTest(field, Exists())
-        yield test if value.exists else Negated(test)
-        return
-    check = _check(value)
-    if field:
-        yield FieldTest(field, check)
-    elif isinstance(check, Text):
-        yield KeywordTest(check if _AFFIXES & set(modifiers) else _anywhere(check))
-    elif isinstance(check, (Regex, Cidr)):
-        yield KeywordTest(check)
-    else:
-        raise ItemError("bad-value", "a value without a field must be a text", "name the field")
+        return test if value.exists else Negated(test)
+    return FieldTest(field, _check(value))
 
 
-def _filled(
-    value: SigmaString | SigmaRegularExpression, placeholders: Mapping[str, Sequence[str]]
-) -> Sequence[SigmaType]:
-    """The value once per text of its placeholders. In a regular expression such a text stands for itself."""
+def _filled(value: SigmaString, placeholders: Mapping[str, Sequence[str]], *, literally: bool) -> Sequence[SigmaString]:
+    """The text once per text of its placeholders, which are patterns; inside a regular expression literal texts."""
 
     def texts(placeholder: Placeholder) -> Iterator[SigmaString]:
         if placeholder.name not in placeholders:
@@ -211,15 +257,21 @@ def _filled(
                 "give them under `placeholders:`",
             )
         for text in placeholders[placeholder.name]:
-            if isinstance(value, SigmaRegularExpression):
-                yield SigmaString.from_str(re2.escape(text))
-            else:
-                yield SigmaString(text)
+            yield SigmaString.from_str(re2.escape(text)) if literally else SigmaString(text)
 
     try:
         return list(value.replace_placeholders(texts))
     except SigmaError as error:
         raise ItemError("bad-value", str(error)) from None
+
+
+def _regex(text: SigmaString, value: SigmaRegularExpression) -> Regex:
+    """The pattern as written: pySigma keeps ``*`` and ``?`` of a pattern as wildcards."""
+    pattern = "".join(
+        part if isinstance(part, str) else "*" if part is SpecialChars.WILDCARD_MULTI else "?" for part in text.s
+    )
+    check_regex(pattern)
+    return Regex(pattern, "".join(sorted(_FLAG_NAMES[flag.name] for flag in value.flags)))
 
 
 def _affix(reference: SigmaFieldReference) -> Affix:
@@ -231,26 +283,28 @@ def _affix(reference: SigmaFieldReference) -> Affix:
 
 
 def _check(value: SigmaType) -> Check:
-    """The check of one value that has been expanded and filled."""
-    if isinstance(value, SigmaString):
-        return _text(value)
-    if isinstance(value, SigmaRegularExpression):
-        pattern = str(value.regexp)
-        check_regex(pattern)
-        return Regex(pattern, "".join(sorted(_FLAG_NAMES[flag.name] for flag in value.flags)))
+    """The check of one value that is neither text nor expression."""
     if isinstance(value, SigmaCIDRExpression):
         return Cidr(str(value.network))
     if isinstance(value, SigmaCompareExpression):
         return _comparison(value)
     if isinstance(value, SigmaTimestampPart):
-        return TimePart(_unit(value), "eq", value.number)
+        return _time_part(value)
     if isinstance(value, SigmaNumber):
         return Text((scalar_text(value.number),))
     if isinstance(value, SigmaBool):
         return Text((scalar_text(value.boolean),))
     if isinstance(value, SigmaNull):
         return Null()
-    raise ItemError("unsupported", f"pySigma's {type(value).__name__} cannot be evaluated")
+    raise ItemError("bad-value", f"a value of kind {type(value).__name__} cannot be evaluated here")
+
+
+def _time_part(value: SigmaTimestampPart) -> TimePart:
+    unit, number = _unit(value), value.number
+    first, last = _RANGES[unit]
+    if not first <= number <= last:
+        raise ItemError("bad-value", f"`{unit}` is never {number}", f"it is a number from {first} to {last}")
+    return TimePart(unit, "eq", number)
 
 
 def _unit(part: SigmaTimestampPart) -> TimeUnit:
@@ -259,7 +313,7 @@ def _unit(part: SigmaTimestampPart) -> TimeUnit:
     for unit in get_args(TimeUnit):
         if unit == name:
             return unit
-    raise ItemError("unsupported", f"part of time `{name}` cannot be evaluated")
+    raise ItemError("bad-value", f"part of time `{name}` cannot be evaluated")
 
 
 def _comparison(value: SigmaCompareExpression) -> Check:
@@ -271,11 +325,10 @@ def _comparison(value: SigmaCompareExpression) -> Check:
             if isinstance(number, SigmaTimestampPart):
                 return TimePart(_unit(number), op, number.number)
             return Compare(op, number.number)
-    raise ItemError("unsupported", f"comparison `{name}` cannot be evaluated")
+    raise ItemError("bad-value", f"comparison `{name}` cannot be evaluated")
 
 
-def _text(value: SigmaString) -> Text:
-    cased = isinstance(value, SigmaCasedString)
+def _text(value: SigmaString, *, cased: bool) -> Text:
     parts: list[str | Wild] = []
     for part in value.s:
         if isinstance(part, str):

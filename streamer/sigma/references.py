@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+from uuid import UUID
 
 from streamer.errors import Place
+from streamer.sigma.correlation import Mention
 from streamer.sigma.drafts import Draft
 from streamer.sigma.problems import Problems, nearest
+from streamer.sigma.shape import UUID_FORM
 
 
 class Registry:
@@ -35,7 +41,7 @@ class Registry:
 
     def find(self, text: str) -> Draft | None:
         """The rule with this name or id."""
-        return self._by_text.get(text) or self._by_text.get(text.lower())
+        return self._by_text.get(str(UUID(text)) if UUID_FORM.fullmatch(text) else text)
 
     def resolve(self, text: str, place: Place) -> Draft | None:
         """The rule with this name or id, or ``None`` after reporting that there is none."""
@@ -47,86 +53,85 @@ class Registry:
         return found
 
 
-def resolve_all(drafts: Sequence[Draft], registry: Registry, problems: Problems) -> dict[str, list[Draft]]:
-    """The referenced rules of every correlation, in order. A correlation whose references fail becomes broken."""
-    found: dict[str, list[Draft]] = {}
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A rule as a correlation mentions it."""
+
+    mention: Mention
+    rule: Draft
+
+
+References: TypeAlias = Mapping[str, Sequence[Reference]]
+"""By key of the correlation, in the order written."""
+
+
+def resolve_all(drafts: Sequence[Draft], registry: Registry, problems: Problems) -> References:
+    """The referenced rules of every correlation. A correlation whose references fail becomes broken."""
+    found: dict[str, list[Reference]] = {}
     for draft in drafts:
         if draft.written is None:
             continue
         before = problems.errors()
-        rules: list[Draft] = []
+        rules: list[Reference] = []
         for mention in draft.written.rules:
             rule = registry.resolve(mention.text, mention.place)
             if rule is None:
                 continue
-            if any(rule is other for other in rules):
+            if any(rule is other.rule for other in rules):
                 message = f"`{mention.text}` is a rule that is referenced already"
                 problems.error("duplicate-rule", mention.place, message, "name each rule once")
                 continue
-            rules.append(rule)
+            rules.append(Reference(mention, rule))
         found[draft.key] = rules
         draft.broken = draft.broken or problems.errors() > before
     return found
 
 
-def in_build_order(
-    drafts: Sequence[Draft], references: dict[str, list[Draft]], problems: Problems
-) -> list[Draft]:
+def in_build_order(drafts: Sequence[Draft], references: References, problems: Problems) -> list[Draft]:
     """Every usable rule after those it references. Members of cycles and users of broken rules become broken."""
-    cyclic = _cycles(drafts, references)
     for draft in drafts:
-        if draft.key in cyclic and draft.written is not None:
+        way = _way_round(draft, references)
+        if way is not None and draft.written is not None:
             draft.broken = True
-            members = " -> ".join(cyclic[draft.key])
-            problems.error("cycle", draft.written.place, f"the rule refers to itself: {members}", "break the cycle")
+            message = f"the rule refers to itself: {' -> '.join(way)}"
+            problems.error("cycle", draft.written.place, message, "break the cycle")
     ordered: list[Draft] = []
     done: set[str] = set()
-
-    def place(root: Draft) -> None:
+    for root in drafts:
         stack = [(root, iter(references.get(root.key, ())))]
         while stack:
             draft, rest = stack[-1]
-            following = next((rule for rule in rest if rule.key not in done and not rule.broken), None)
-            if following is not None:
+            following = next((item.rule for item in rest if item.rule.key not in done), None)
+            if following is not None and not any(following is waiting for waiting, _ in stack):
                 stack.append((following, iter(references.get(following.key, ()))))
-                continue
-            stack.pop()
-            if draft.key in done:
-                continue
-            done.add(draft.key)
-            _spread(draft, references.get(draft.key, ()), problems)
-            if not draft.broken:
-                ordered.append(draft)
-
-    for draft in drafts:
-        if draft.key not in done and not draft.broken:
-            place(draft)
-    return ordered
+            elif following is None:
+                stack.pop()
+                if draft.key not in done:
+                    done.add(draft.key)
+                    _spread(draft, references, problems)
+                    ordered.append(draft)
+    return [draft for draft in ordered if not draft.broken]
 
 
-def _spread(draft: Draft, rules: Iterable[Draft], problems: Problems) -> None:
-    if draft.written is None or draft.broken:
-        return
-    for rule, mention in zip(rules, draft.written.rules, strict=True):
-        if rule.broken:
+def _spread(draft: Draft, references: References, problems: Problems) -> None:
+    """What uses a broken rule is broken."""
+    for item in references.get(draft.key, ()):
+        if item.rule.broken and not draft.broken:
             draft.broken = True
-            message = f"the referenced rule `{rule.shown}` cannot be used"
-            problems.error("broken-reference", mention.place, message, f"mend it first: {rule.place}")
+            message = f"the referenced rule `{item.rule.shown}` cannot be used"
+            problems.error("broken-reference", item.mention.place, message, f"mend it first: {item.rule.place}")
 
 
-def _cycles(drafts: Sequence[Draft], references: dict[str, list[Draft]]) -> dict[str, list[str]]:
-    """For every rule that can be reached from itself, the names along one shortest way round."""
-    found: dict[str, list[str]] = {}
-    for draft in drafts:
-        ways: dict[str, list[str]] = {draft.key: [draft.shown]}
-        todo = [draft]
-        while todo and draft.key not in found:
-            current = todo.pop(0)
-            for rule in references.get(current.key, ()):
-                if rule.key == draft.key:
-                    found[draft.key] = [*ways[current.key], draft.shown]
-                    break
-                if rule.key not in ways:
-                    ways[rule.key] = [*ways[current.key], rule.shown]
-                    todo.append(rule)
-    return found
+def _way_round(draft: Draft, references: References) -> list[str] | None:
+    """The names along a shortest way from a rule to itself, if there is one."""
+    ways: dict[str, list[str]] = {draft.key: [draft.shown]}
+    todo = deque([draft])
+    while todo:
+        current = todo.popleft()
+        for item in references.get(current.key, ()):
+            if item.rule is draft:
+                return [*ways[current.key], draft.shown]
+            if item.rule.key not in ways:
+                ways[item.rule.key] = [*ways[current.key], item.rule.shown]
+                todo.append(item.rule)
+    return None

@@ -219,4 +219,5 @@ class RuleSet:
 
     def by_key(self) -> dict[str, DetectionRule | CorrelationRule]:
         """All rules by key; build it once, it is not kept."""
-        return {rule.meta.key: rule for rule in (*self.detections, *self.correlations)}
+        rules: list[DetectionRule | CorrelationRule] = [*self.detections, *self.correlations]
+        return {rule.meta.key: rule for rule in rules}

@@ -40,9 +40,9 @@ DOCUMENT_KEYS: Final = (
 )
 STATUSES: Final = ("stable", "test", "experimental", "deprecated", "unsupported")
 DEFAULT_LEVEL: Final[Level] = "medium"
+UUID_FORM: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,127}")
-_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TAG: Final = re.compile(r"[a-z0-9_-]+\.[A-Za-z0-9._-]+")
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}|\d{4}/\d{1,2}/\d{1,2}")
 _INSTEAD: Final = {
@@ -159,7 +159,7 @@ class _Reader:
         return None
 
     def identifier(self) -> str | None:
-        text = self._checked("id", _UUID.fullmatch, "it is a random UUID")
+        text = self._checked("id", UUID_FORM.fullmatch, "it is a random UUID")
         return None if text is None else str(UUID(text))
 
     def name(self) -> str | None:

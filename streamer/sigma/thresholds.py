@@ -53,8 +53,8 @@ def read_threshold(node: Node, kind: CorrelationType, problems: Problems) -> Thr
 
 
 def _operator(entries: Mapping[str, Entry], node: Node, problems: Problems) -> tuple[Operator, Node] | None:
-    op: Operator
-    found = [(op, entries[op].node) for op in OPERATORS if op in entries]
+    operators: tuple[Operator, ...] = OPERATORS
+    found = [(op, entries[op].node) for op in operators if op in entries]
     if len(found) == 1:
         return found[0]
     if not found:
@@ -69,9 +69,7 @@ def _operator(entries: Mapping[str, Entry], node: Node, problems: Problems) -> t
     return None
 
 
-def _fields(
-    entries: Mapping[str, Entry], kind: CorrelationType, node: Node, problems: Problems
-) -> tuple[str, ...]:
+def _fields(entries: Mapping[str, Entry], kind: CorrelationType, node: Node, problems: Problems) -> tuple[str, ...]:
     entry = entries.get("field")
     wanted = kind.startswith("value_")
     if entry is None:
@@ -97,9 +95,7 @@ def _fields(
     return tuple(found)
 
 
-def _percentile(
-    entries: Mapping[str, Entry], kind: CorrelationType, node: Node, problems: Problems
-) -> float | None:
+def _percentile(entries: Mapping[str, Entry], kind: CorrelationType, node: Node, problems: Problems) -> float | None:
     entry = entries.get("percentile")
     if kind != "value_percentile":
         if entry is not None:

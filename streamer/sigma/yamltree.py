@@ -7,7 +7,7 @@ it says where it says it); a key that stands twice is an error, where YAML libra
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -21,7 +21,7 @@ MAX_CHARACTERS: Final = 1_000_000
 MAX_DEPTH: Final = 32
 MAX_NODES: Final = 50_000
 
-Scalar: TypeAlias = str | int | float | bool | datetime.date | None
+Scalar: TypeAlias = str | int | float | bool | dt.date | None
 
 
 @dataclass(slots=True)
@@ -35,6 +35,7 @@ class Node:
         entries: the entries of a mapping by key, else ``None``. A key that stood twice has its first value.
         inline: a text written in one line, so that a position in it is a column.
         text_column: column of the first character of such a text.
+        flawed: of a document: something in it was refused while it was read.
     """
 
     place: Place
@@ -42,6 +43,7 @@ class Node:
     items: list[Node] | None = None
     entries: dict[str, Entry] | None = None
     text_column: int = 0
+    flawed: bool = False
 
     def plain(self) -> Any:
         """The bare value: dicts, lists and scalars."""
@@ -105,6 +107,7 @@ class _Builder:
     values: _Values = field(default_factory=_Values)
     stack: list[_Open] = field(default_factory=list)
     nodes: int = 0
+    errors: int = 0
 
     def place(self, mark: Any) -> Place:
         return Place(self.path, mark.line + 1, mark.column + 1)
@@ -112,6 +115,8 @@ class _Builder:
     def documents(self, text: str) -> Iterator[Node]:
         """One root per document that holds something."""
         for event in yaml.parse(text, Loader=yaml.CLoader):
+            if isinstance(event, yaml.DocumentStartEvent):
+                self.errors = self.problems.errors()
             node = self._node(event)
             if node is None:
                 continue
@@ -134,7 +139,9 @@ class _Builder:
     def _node(self, event: Any) -> Node | None:
         """The node an event begins, or ``None`` for events that begin none."""
         if isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
-            self.stack.pop()
+            closed = self.stack.pop()
+            if not self.stack:
+                closed.node.flawed = self.problems.errors() > self.errors
             return None
         if isinstance(event, yaml.AliasEvent):
             place = self.place(event.start_mark)
@@ -146,9 +153,7 @@ class _Builder:
             return None
         place = self.place(event.start_mark)
         if event.anchor is not None:
-            self.problems.error(
-                "yaml-anchor", place, f"anchor &{event.anchor} is not allowed", "leave it out"
-            )
+            self.problems.error("yaml-anchor", place, f"anchor &{event.anchor} is not allowed", "leave it out")
         if isinstance(event, yaml.MappingStartEvent):
             self._no_tag(event, place)
             return Node(place, entries={})
@@ -163,7 +168,7 @@ class _Builder:
 
     def _scalar(self, event: Any, place: Place) -> Node:
         self._no_tag(event, place)
-        tag = self.values.resolve(yaml.ScalarNode, event.value, event.implicit)
+        tag = self.values.resolve(yaml.ScalarNode, event.value, event.implicit)  # type: ignore[no-untyped-call]
         quoted = event.style in ("'", '"')
         inline = event.style not in ("|", ">") and event.start_mark.line == event.end_mark.line
         column = place.column + quoted if inline and place.column else 0

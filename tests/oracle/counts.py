@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
@@ -64,13 +65,13 @@ def takes_part(rule: CorrelationRule, match: Seen) -> bool:
         return True
     if rule.type == "value_count":
         return bool(counted_values(rule, match))
-    return _number_of(rule, match) is not None
+    return bool(_numbers_of(rule, match))
 
 
-def _number_of(rule: CorrelationRule, match: Seen) -> Fraction | None:
+def _numbers_of(rule: CorrelationRule, match: Seen) -> list[Fraction]:
+    """Every number in the field: a list gives each element."""
     values = match.values.get(rule.fields_of[match.rule][condition_of(rule).fields[0]], ())
-    numbers = [one for one in map(number, values) if one is not None]
-    return numbers[0] if numbers else None
+    return [one for one in map(number, values) if one is not None]
 
 
 def count(rule: CorrelationRule, window: Sequence[Seen], twist: Twist) -> Fraction:
@@ -84,8 +85,8 @@ def count(rule: CorrelationRule, window: Sequence[Seen], twist: Twist) -> Fracti
 
 def aggregate(rule: CorrelationRule, window: Sequence[Seen]) -> Fraction:
     """Sum, mean, median or percentile over different events, exact."""
-    by_event = {match.identity: _number_of(rule, match) for match in window}
-    numbers = sorted(one for one in by_event.values() if one is not None)
+    by_event = {match.identity: _numbers_of(rule, match) for match in window}
+    numbers = sorted(itertools.chain.from_iterable(by_event.values()))
     if rule.type == "value_sum":
         return sum(numbers, Fraction(0))
     if rule.type == "value_avg":

@@ -45,12 +45,18 @@ class RuleMaker:
         self.vetoes = 0.4
         self.alerting_detections = False
 
-    def rule_set(self) -> RuleSet:
+    def drafts(self) -> list[Draft]:
         """One to three rules of rank 1, and up to :attr:`upper` above them."""
         rng = self.rng
         drafts = [self._draft(f"r{number}", NAMES, []) for number in range(rng.choice((1, 1, 2, 2, 3)))]
         for number in range(rng.randint(0, self.upper)):
             drafts.append(self._draft(f"u{number}", self._sources(drafts), drafts))
+        return drafts
+
+    def rule_set(self) -> RuleSet:
+        """The drafts linked, over detections that are made here."""
+        rng = self.rng
+        drafts = self.drafts()
         detections = [
             detection(name, alerts=self.alerting_detections and rng.random() < 0.5, suppress=self._suppress())
             for name in NAMES
@@ -106,7 +112,7 @@ class RuleMaker:
         counted = draft.condition.fields if isinstance(draft.condition, CountCondition) else ()
         for rule in draft.rules:
             fields: dict[str, str] = {}
-            for name in (*draft.group_by, *counted):
+            for name in dict.fromkeys((*draft.group_by, *counted)):
                 if rule not in by_name:
                     fields[name] = name
                     continue
@@ -138,7 +144,8 @@ class RuleMaker:
         operator = self.rng.choice(("lt", "lte", "eq", "neq"))
         draft.type = self.rng.choice(("event_count", "value_count"))
         fields = ("v",) if draft.type == "value_count" else ()
-        draft.condition = CountCondition(operator, self.rng.randint(1, 3), fields)
+        least = 2 if operator == "lt" else 1
+        draft.condition = CountCondition(operator, self.rng.randint(least, 3), fields)
 
     def _aggregate(self, draft: Draft) -> None:
         rng = self.rng

@@ -1,0 +1,164 @@
+"""What is wrong with rule files, and what could be better: each with its place, its line and what to write instead.
+
+Problems come from loading; advice is about rules that work and that somebody will have to understand at night.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from streamer.ecs.attack import attack_of
+from streamer.errors import Place
+from streamer.sigma import Loaded
+from streamer.sigma.rules import CorrelationRule, DetectionRule
+
+Severity: TypeAlias = Literal["error", "warning", "advice"]
+
+_TOKEN: Final = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s:#,\]\}]+(?:\|[^\s:]+)?")
+_MAX_LINE: Final = 200
+_TAB: Final = "    "
+_ALARMING: Final = ("high", "critical")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One problem or one piece of advice.
+
+    Attributes:
+        line: the source line, tabs spread, bounded; empty where the finding is about the file as a whole.
+        start: column of the caret in ``line``, from 0.
+        length: how many characters to underline, at least 1.
+    """
+
+    severity: Severity
+    code: str
+    place: Place
+    message: str
+    hint: str | None = None
+    line: str = ""
+    start: int = 0
+    length: int = 1
+
+    def as_json(self) -> dict[str, object]:
+        """For programs."""
+        return {
+            "severity": self.severity,
+            "code": self.code,
+            "file": self.place.path,
+            "line": self.place.line,
+            "column": self.place.column,
+            "message": self.message,
+            "hint": self.hint,
+            "source": self.line or None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """All findings by place, and what was looked at."""
+
+    findings: tuple[Finding, ...]
+    files: int
+    detections: int
+    correlations: int
+
+    def count(self, severity: Severity) -> int:
+        """How many findings of this severity."""
+        return sum(finding.severity == severity for finding in self.findings)
+
+
+def check(loaded: Loaded, *, advise: bool = True) -> Checked:
+    """Problems and, unless turned off, advice for loaded rules."""
+    findings = [
+        _located(
+            Finding(
+                "warning" if problem.severity == "warning" else "error",
+                problem.code,
+                problem.place,
+                problem.message,
+                problem.hint,
+            ),
+            loaded.sources,
+        )
+        for problem in loaded.problems
+    ]
+    if advise:
+        findings += [_located(finding, loaded.sources) for finding in _advice(loaded)]
+    findings.sort(key=lambda finding: finding.place)
+    return Checked(tuple(findings), len(loaded.sources), len(loaded.rules.detections), len(loaded.rules.correlations))
+
+
+def _located(finding: Finding, sources: Mapping[str, str]) -> Finding:
+    """The finding with its source line and the part of it to underline."""
+    place = finding.place
+    lines = sources.get(place.path, "").splitlines()
+    if not 1 <= place.line <= len(lines):
+        return finding
+    raw = lines[place.line - 1]
+    column = max(place.column - 1, 0)
+    start = len(raw[:column].replace("\t", _TAB))
+    line = "".join(char for char in raw.replace("\t", _TAB) if char.isprintable())
+    token = _TOKEN.match(line, start) if start < len(line) else None
+    length = len(token.group()) if token else 1
+    if len(line) > _MAX_LINE:
+        line = line[: _MAX_LINE - 1] + "…"
+        start = min(start, _MAX_LINE - 1)
+        length = min(length, _MAX_LINE - start)
+    return Finding(finding.severity, finding.code, place, finding.message, finding.hint, line, start, max(length, 1))
+
+
+def _advice(loaded: Loaded) -> Iterator[Finding]:
+    rules: list[DetectionRule | CorrelationRule] = [*loaded.rules.detections, *loaded.rules.correlations]
+    for rule in rules:
+        yield from _advice_on(rule, loaded.sources)
+
+
+def _advice_on(rule: DetectionRule | CorrelationRule, sources: Mapping[str, str]) -> Iterator[Finding]:
+    meta = rule.meta
+    if meta.id is None:
+        yield _advise(
+            rule, sources, "no-id", "the rule has no id: its alerts change their ids when it is renamed", "id: <UUID>"
+        )
+    if not rule.alerts:
+        return
+    if not meta.description:
+        yield _advise(rule, sources, "no-description", "the rule alerts and does not say what it means", "description:")
+    if not attack_of(meta.tags):
+        yield _advise(
+            rule, sources, "no-attack", "the rule alerts and names no ATT&CK technique", "tags: [attack.t1496]"
+        )
+    if meta.level in _ALARMING and not meta.falsepositives:
+        yield _advise(
+            rule,
+            sources,
+            "no-falsepositives",
+            f"a rule of level {meta.level} wakes people and does not say when it errs",
+            "falsepositives: [when this is harmless]",
+        )
+    if isinstance(rule, CorrelationRule) and rule.provisional and meta.level in _ALARMING:
+        yield _advise(
+            rule,
+            sources,
+            "provisional",
+            "the rule is told before it is certain (`decide: arrival`): the alert may be wrong",
+            "leave `decide` out to be told when nothing can change it any more",
+        )
+
+
+def _advise(
+    rule: DetectionRule | CorrelationRule, sources: Mapping[str, str], code: str, message: str, hint: str
+) -> Finding:
+    """Advice stands at the rule's title, where there is one."""
+    place = rule.meta.place
+    lines = sources.get(place.path, "").splitlines()
+    for number in range(place.line, len(lines) + 1):
+        text = lines[number - 1]
+        if text.startswith("title:"):
+            place = Place(place.path, number, 1)
+            break
+        if number > place.line and text.startswith("---"):
+            break
+    return Finding("advice", code, place, message, hint)

@@ -1,0 +1,82 @@
+"""Which rules a verb runs with: the shipped ones, or those of ``--rules``; broken files stop it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import typer
+
+import streamer
+from streamer.authoring.check import check
+from streamer.cli.problems import print_findings
+from streamer.cli.style import messages
+from streamer.errors import SettingsError
+from streamer.sigma import load_rules
+from streamer.sigma.rules import RuleSet
+
+SHIPPED: Final = "shipped"
+"""What ``--rules`` calls the rules that come with streamer."""
+
+
+def shipped_rules() -> Path:
+    """The folder of the shipped rules: inside the installed package, else in the checkout.
+
+    Raises:
+        SettingsError: there is neither.
+    """
+    package = Path(streamer.__file__).parent
+    for folder in (package / "_rules", package.parent / "rules"):
+        if folder.is_dir():
+            return folder
+    raise SettingsError("the rules that come with streamer are not there", hint="install again, or give --rules DIR")
+
+
+def rule_paths(given: Sequence[str]) -> list[Path]:
+    """Paths of ``--rules``; the shipped ones where nothing is given.
+
+    Raises:
+        SettingsError: a path does not exist.
+    """
+    paths = [shipped_rules() if name == SHIPPED else Path(name) for name in given or [SHIPPED]]
+    for path in paths:
+        if not path.exists():
+            raise SettingsError(
+                f"there is no file or folder {path}", hint="--rules takes rule files, folders, or the word `shipped`"
+            )
+    return paths
+
+
+def rules_in_force(given: Sequence[str], *, placeholders: Sequence[str] = (), skip_broken: bool = False) -> RuleSet:
+    """Load rules for running.
+
+    Args:
+        given: values of ``--rules``.
+        placeholders: ``name=value,value`` for ``|expand``.
+        skip_broken: run with what is left; else any broken rule stops the verb with exit code 2.
+    """
+    loaded = load_rules(rule_paths(given), placeholders=placeholder_values(placeholders))
+    broken = [problem for problem in loaded.problems if problem.severity == "error"]
+    if broken:
+        print_findings(check(loaded, advise=False), messages())
+        if not skip_broken:
+            messages().print("\nNothing was run. Mend the rules, or run with what is left: --skip-broken")
+            raise typer.Exit(2)
+        messages().print("\nRunning without the broken rules, because --skip-broken says so.")
+    if not loaded.rules.detections:
+        raise SettingsError(
+            f"there are no rules in {', '.join(given)}", hint="rule files are YAML and end in .yml or .yaml"
+        )
+    return loaded.rules
+
+
+def placeholder_values(given: Sequence[str]) -> dict[str, list[str]]:
+    """``name=value,value`` words as values by name, for ``|expand``. Raises ``SettingsError`` for any other word."""
+    values: dict[str, list[str]] = {}
+    for item in given:
+        name, equals, listed = item.partition("=")
+        if not name or not equals:
+            raise SettingsError(f"--placeholder {item} has no value", hint="write name=value or name=value,value")
+        values.setdefault(name, []).extend(value for value in listed.split(",") if value)
+    return values

@@ -1,0 +1,133 @@
+"""Many firings, one alert: episodes, alert ids, and what an alert says about its chain.
+
+An episode begins with a firing and goes on while firings follow within the gap, at most for the maximum. Only the
+firing that opens it is told to people. Late firings may reach into the past of an episode or join two; nothing that
+was told is taken back (SEMANTICS A2).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
+
+from streamer.correlate import codec
+from streamer.model import Alert, Firing, Key
+from streamer.sigma.rules import CorrelationRule, DetectionRule, Suppress
+
+
+@dataclass(slots=True)
+class Episode:
+    """Earliest and latest firing, and how many there were."""
+
+    begin: int
+    last: int
+    count: int = 1
+
+    def joins(self, time: int, suppress: Suppress) -> bool:
+        """Whether a firing of this time belongs to it."""
+        near = self.begin - suppress.gap_us <= time <= self.last + suppress.gap_us
+        return near and abs(time - self.begin) <= suppress.max_us
+
+
+class EpisodeBook:
+    """The episodes of one rule."""
+
+    def __init__(self, suppress: Suppress, hold_us: int) -> None:
+        self._suppress = suppress
+        self._hold = hold_us
+        self._episodes: dict[Key, list[Episode]] = {}
+        self._ends: list[tuple[int, Key]] = []
+        self.changed: dict[Key, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._episodes)
+
+    def fold(self, key: Key, time: int) -> bool:
+        """Take a firing in; ``True`` if it opens an episode."""
+        self.changed[key] = None
+        episodes = self._episodes.get(key)
+        if episodes is None:
+            episodes = self._episodes[key] = []
+            heappush(self._ends, (time, key))
+        joined = [one for one in episodes if one.joins(time, self._suppress)]
+        for one in joined:
+            one.begin, one.last, one.count = min(one.begin, time), max(one.last, time), one.count + 1
+        if not joined:
+            episodes.append(Episode(time, time))
+        return not joined
+
+    def expire(self, watermark: int) -> None:
+        """Forget the episodes no firing within reach can join."""
+        while self._ends and self._ends[0][0] + self._hold < watermark:
+            _, key = heappop(self._ends)
+            kept = [one for one in self._episodes[key] if one.last + self._hold >= watermark]
+            if len(kept) != len(self._episodes[key]):
+                self.changed[key] = None
+            if kept:
+                self._episodes[key] = kept
+                heappush(self._ends, (min(one.last for one in kept), key))
+            else:
+                del self._episodes[key]
+
+    def keys(self) -> list[Key]:
+        """The keys that have an episode."""
+        return list(self._episodes)
+
+    def stored(self, key: Key) -> bytes | None:
+        """The stored form of a key's episodes; ``None`` if there are none."""
+        episodes = self._episodes.get(key)
+        return codec.encode([(one.begin, one.last, one.count) for one in episodes]) if episodes else None
+
+    def load(self, key: Key, data: bytes) -> None:
+        """Put back a key's episodes."""
+        self._episodes[key] = [Episode(int(begin), int(last), int(count)) for begin, last, count in codec.decode(data)]
+        heappush(self._ends, (min(one.last for one in self._episodes[key]), key))
+
+
+def alert_id(rule: DetectionRule | CorrelationRule, key: Key, time_us: int) -> str:
+    """Thirty-two hex digits that stand for this episode on every machine (SEMANTICS A3)."""
+    named = rule.meta.id or rule.meta.key
+    text = json.dumps([named, rule.meta.meaning, list(key), time_us], ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+class Links:
+    """Counts the joins along a chain: those by a key that names the thing itself, and those by time only."""
+
+    def __init__(self, rules: dict[str, CorrelationRule]) -> None:
+        self._rules = rules
+
+    def of(self, firing: Firing) -> tuple[int, int]:
+        """Exact and by time, nested firings included: of each step the latest member is the one on the chain."""
+        rule = self._rules.get(firing.rule)
+        joins = max(0, len(firing.steps) - 1)
+        exact = joins if rule is not None and rule.link_exact else 0
+        by_time = joins - exact
+        for step in firing.steps:
+            nested = step.members[-1].firing if step.members else None
+            if nested is not None:
+                below = self.of(nested)
+                exact, by_time = exact + below[0], by_time + below[1]
+        return exact, by_time
+
+
+class Alerter:
+    """Turns the firings of one rule into alerts."""
+
+    def __init__(self, rule: DetectionRule | CorrelationRule, suppress: Suppress, hold_us: int, links: Links) -> None:
+        self._rule = rule
+        self._links = links
+        self.book = EpisodeBook(suppress, hold_us)
+
+    def alerts(self, firing: Firing, suppress_keys: tuple[Key, ...] = ()) -> list[Alert]:
+        """The alerts a firing opens: one for every episode key it has."""
+        found: list[Alert] = []
+        for key in suppress_keys or (firing.suppress_key or firing.key,):
+            if not self.book.fold(key, firing.time_us):
+                continue
+            shown = firing if key == (firing.suppress_key or firing.key) else replace(firing, suppress_key=key)
+            exact, by_time = self._links.of(firing)
+            found.append(Alert(alert_id(self._rule, key, firing.time_us), shown, exact, by_time))
+        return found

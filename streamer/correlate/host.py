@@ -1,0 +1,218 @@
+"""One correlation with all its keys: lets matches in or refuses them, and finds the state that is due.
+
+A host knows nothing of the rules above or below it. Its caller hands it matches and the watermark of the rank below
+and gets back what came true; in one process that is :mod:`streamer.correlate.cascade`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from typing import TypeAlias
+
+from streamer.correlate.aggregates import AggregateState, numbers_of
+from streamer.correlate.counts import CountState
+from streamer.correlate.firings import Completed
+from streamer.correlate.first_seen import Beginnings, FirstSeenState
+from streamer.correlate.keys import keys_of
+from streamer.correlate.limits import Counters, CorrelateLimits
+from streamer.correlate.ordered import OrderedState
+from streamer.correlate.plan import Address, Arrival, Plan
+from streamer.correlate.pressure import Contributors, Pressure
+from streamer.correlate.state import KeyState
+from streamer.correlate.temporal import TemporalState
+from streamer.correlate.windows import WindowState
+from streamer.model import Key, Match, Notice
+from streamer.sigma.rules import CorrelationRule
+
+Came: TypeAlias = tuple[Address, Completed]
+"""Something that came true, and for which key."""
+
+
+@dataclass(slots=True)
+class Room:
+    """How many entries all rules hold together."""
+
+    used: int = 0
+
+
+class Host:
+    """The states of one correlation."""
+
+    def __init__(self, rule: CorrelationRule, limits: CorrelateLimits, counters: Counters, room: Room) -> None:
+        self.plan = Plan.of(rule, limits)
+        self.name = rule.meta.key
+        self.beginnings = Beginnings()
+        self.pressure = Pressure(self.name, Contributors(limits.sources))
+        self.states: dict[Key, KeyState] = {}
+        self.touched: dict[Key, None] = {}
+        self.gone: dict[tuple[Key, tuple[object, ...]], None] = {}
+        self.notices: list[Notice] = []
+        self._counters = counters
+        self._room = room
+        self._used = 0
+        self._due: list[tuple[int, Key]] = []
+        self._expiring: list[tuple[int, Key]] = []
+
+    # -- matches ----------------------------------------------------------------------------------------------------
+
+    def feed(self, match: Match, watermark: int) -> list[Came]:
+        """Take part in every key the match has; returns what that makes true now."""
+        rule = self.plan.rule
+        if match.time_us < watermark:
+            self._counters.late[self.name] += 1
+            if match.time_us < watermark - rule.reach_us:
+                self._counters.too_late[self.name] += 1
+                return []
+        ref = self.plan.number[match.rule]
+        keys, overflow = keys_of(match, rule)
+        if not keys:
+            self._counters.missing_key[self.name] += 1
+            return []
+        if overflow:
+            self._counters.key_overflow[self.name] += overflow
+            self._say("keys", match, watermark)
+        if not self._has_value(ref, match):
+            self._counters.missing_value[self.name] += 1
+            return []
+        arrival = Arrival(ref, match, watermark)
+        return [came for key in keys for came in self._take(key, arrival)]
+
+    def _has_value(self, ref: int, match: Match) -> bool:
+        if not self.plan.rule.type.startswith("value_"):
+            return True
+        fields = self.plan.counted_fields(ref)
+        if self.plan.rule.type == "value_count":
+            return all(match.values.get(name) for name in fields)
+        return bool(numbers_of(match, fields))
+
+    def _take(self, key: Key, arrival: Arrival) -> Iterator[Came]:
+        state = self.states.get(key)
+        if state is not None and state.is_known(arrival):
+            self._counters.duplicates[self.name] += 1
+            return
+        fresh = state is None
+        if state is None:
+            state = self.new_state(key)
+        if not self._has_room(state, arrival):
+            self._counters.refused[self.name] += 1
+            self.pressure.sources.add(" ".join(key))
+            if not fresh:
+                state.refuse(arrival)
+            self._say("entries", arrival.match, arrival.watermark)
+            return
+        if fresh:
+            self.states[key] = state
+        self._counters.used[self.name] += 1
+        before = state.size()
+        came = state.take(arrival)
+        self._resized(state.size() - before)
+        self._schedule(key, state)
+        for one in came:
+            yield (state.address, one)
+
+    def new_state(self, key: Key) -> KeyState:
+        """An empty state of the kind the rule needs."""
+        rule, address = self.plan.rule, Address(self.name, key)
+        if rule.type == "temporal":
+            return TemporalState(self.plan, address)
+        if rule.type == "temporal_ordered":
+            return OrderedState(self.plan, address)
+        if rule.first_seen:
+            return FirstSeenState(self.plan, address, self.beginnings)
+        if rule.type not in ("event_count", "value_count"):
+            return AggregateState(self.plan, address)
+        return (
+            CountState(self.plan, address) if self.plan.count.op in ("gt", "gte") else WindowState(self.plan, address)
+        )
+
+    # -- room -------------------------------------------------------------------------------------------------------
+
+    def _has_room(self, state: KeyState, arrival: Arrival) -> bool:
+        limits = self.plan.limits
+        if not state.needs_room(arrival):
+            return True
+        share = 1.0 if not state.is_first_step(arrival.ref) else 1.0 - limits.reserved
+        return (
+            state.size() < limits.entries_per_key
+            and self._used < limits.entries_per_rule * share
+            and self._room.used < limits.entries * share
+        )
+
+    def _resized(self, by: int) -> None:
+        self._used += by
+        self._room.used += by
+
+    def _say(self, what: str, match: Match, watermark: int) -> None:
+        notice = self.pressure.hit(what, max(watermark, match.time_us) if watermark < 0 else watermark)
+        if notice is not None:
+            self.notices.append(notice)
+
+    # -- time -------------------------------------------------------------------------------------------------------
+
+    def _schedule(self, key: Key, state: KeyState) -> None:
+        if state.changed:
+            self.touched[key] = None
+        deadline = state.deadline()
+        if deadline is not None and (state.due is None or deadline < state.due):
+            state.due = deadline
+            heappush(self._due, (deadline, key))
+        expiry = state.expiry()
+        if expiry is not None and (state.expires is None or expiry < state.expires):
+            state.expires = expiry
+            heappush(self._expiring, (expiry, key))
+
+    def deadline(self) -> int | None:
+        """The watermark must pass this for :meth:`judge` to have something to do."""
+        while self._due:
+            due, key = self._due[0]
+            state = self.states.get(key)
+            if state is not None and state.due == due and state.deadline() == due:
+                return due
+            heappop(self._due)
+            if state is not None and state.due == due:
+                state.due = None
+                self._schedule(key, state)
+        return None
+
+    def judge(self, watermark: int) -> list[Came]:
+        """Decide what ends before the watermark; in order of time, then of keys."""
+        came: list[Came] = []
+        while self._due and self._due[0][0] < watermark:
+            due, key = heappop(self._due)
+            state = self.states.get(key)
+            if state is None or state.due != due:
+                continue
+            state.due = None
+            before = state.size()
+            came += [(state.address, one) for one in state.judge(watermark)]
+            self._resized(state.size() - before)
+            self._schedule(key, state)
+        came.sort(key=lambda one: (one[1].time_us, one[0].key))
+        return came
+
+    def expire(self, watermark: int) -> None:
+        """Forget what is of no use any more."""
+        while self._expiring and self._expiring[0][0] < watermark:
+            due, key = heappop(self._expiring)
+            state = self.states.get(key)
+            if state is None or state.expires != due:
+                continue
+            state.expires = None
+            before = state.size()
+            state.expire(watermark)
+            self._resized(state.size() - before)
+            if state.is_empty():
+                self.gone |= {(key, part): None for part in state.changed}
+                del self.states[key]
+                self.touched.pop(key, None)
+            else:
+                self._schedule(key, state)
+
+    def restored(self, watermark: int) -> None:
+        """All parts of all states are back."""
+        for key, state in self.states.items():
+            state.loaded(watermark)
+            self._resized(state.size())
+            self._schedule(key, state)

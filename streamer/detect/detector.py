@@ -1,0 +1,98 @@
+"""Events in, matches out: every detection rule on every event whose log source it names.
+
+This is the plain road on which every predicate is evaluated in full. A faster one may go in front of it, as long as
+all it ever says is "cannot match"; rules and events come in batches so that it can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamer.detect.evaluate import evaluate
+from streamer.detect.evidence import evidence_of
+from streamer.detect.paths import extract
+from streamer.model import Event, LogSource, Match, Position
+from streamer.sigma.rules import DetectionRule, RuleSet
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFailure:
+    """A rule that raised on an event: a defect of ours. The rule's other events and all other rules went on.
+
+    Attributes:
+        rule: its key.
+        index: the event's index within its record.
+        error: class and text of the exception.
+    """
+
+    rule: str
+    position: Position
+    index: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """What one batch gave.
+
+    Attributes:
+        matches: in the order of the events, then of the rules.
+    """
+
+    matches: tuple[Match, ...] = ()
+    failures: tuple[RuleFailure, ...] = ()
+
+
+class Detector:
+    """Evaluates detection rules. Holds no state between events but a look-up of rules by log source."""
+
+    def __init__(self, rules: RuleSet) -> None:
+        self._rules = rules.detections
+        self._for: dict[LogSource, tuple[DetectionRule, ...]] = {}
+
+    def detect(self, events: Sequence[Event]) -> Detected:
+        """All matches of a batch. Never raises on account of an event."""
+        matches: list[Match] = []
+        failures: list[RuleFailure] = []
+        for event in events:
+            for rule in self._rules_for(event.logsource):
+                if event.stage_only and not rule.tests_stage:
+                    continue
+                try:
+                    if evaluate(rule.predicate, event) is True:
+                        matches.append(_match(rule, event))
+                except Exception as error:  # noqa: BLE001 - one rule's failure must not silence the others
+                    text = f"{type(error).__name__}: {error}"[:500]
+                    failures.append(RuleFailure(rule.meta.key, event.position, event.index, text))
+        return Detected(tuple(matches), tuple(failures))
+
+    def _rules_for(self, logsource: LogSource) -> tuple[DetectionRule, ...]:
+        found = self._for.get(logsource)
+        if found is None:
+            found = tuple(rule for rule in self._rules if applies(rule.logsource, logsource))
+            self._for[logsource] = found
+        return found
+
+
+def applies(asked: LogSource, given: LogSource) -> bool:
+    """Whether a rule for one log source sees events of another: every attribute it names is equal."""
+    return (
+        asked.category in {"", given.category}
+        and asked.product in {"", given.product}
+        and asked.service in {"", given.service}
+    )
+
+
+def _match(rule: DetectionRule, event: Event) -> Match:
+    values = {field: found for field in rule.extract if (found := extract(event.fields, field))}
+    return Match(
+        rule=rule.meta.key,
+        identity=event.identity,
+        time_us=event.time_us,
+        cluster=event.cluster,
+        values=values,
+        position=event.position,
+        index=event.index,
+        evidence=evidence_of(event),
+    )

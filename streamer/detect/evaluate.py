@@ -1,0 +1,125 @@
+"""The slow, obvious evaluator: the definition of what a predicate means.
+
+Logic is three-valued, because a field that was cut off on the way is neither there nor not there: ``not unknown`` is
+unknown, ``unknown and false`` is false, ``unknown or true`` is true. Whatever is faster must give the same answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, assert_never
+
+from streamer.detect.checks import passes, relates
+from streamer.detect.paths import find
+from streamer.model import CONTAINER_LOG, UNKNOWN, Event, Unknown
+from streamer.sigma.predicates import (
+    AllOf,
+    AnyOf,
+    Check,
+    Exists,
+    FieldsTest,
+    FieldTest,
+    KeywordTest,
+    Negated,
+    Null,
+    Predicate,
+)
+
+Truth = bool | Unknown
+
+
+def evaluate(predicate: Predicate, event: Event) -> bool | Unknown:
+    """Whether an event satisfies a predicate; a rule matches only on ``True``."""
+    if isinstance(predicate, AllOf):
+        return _all(evaluate(item, event) for item in predicate.items)
+    if isinstance(predicate, AnyOf):
+        return _any(evaluate(item, event) for item in predicate.items)
+    if isinstance(predicate, Negated):
+        truth = evaluate(predicate.item, event)
+        return truth if isinstance(truth, Unknown) else not truth
+    if isinstance(predicate, FieldTest):
+        return _field(predicate.field, predicate.check, event)
+    if isinstance(predicate, FieldsTest):
+        return _fields(predicate, event)
+    if isinstance(predicate, KeywordTest):
+        return _any(_value(predicate.check, text) for text in texts_of(event))
+    assert_never(predicate)
+
+
+def texts_of(event: Event) -> Iterator[Any]:
+    """What keywords are searched in: the message of a container line, every string leaf of another event.
+
+    ``UNKNOWN`` stands for what was cut off.
+    """
+    if event.logsource.category == CONTAINER_LOG.category:
+        yield from (value for value in find(event.fields, "message").values if isinstance(value, (str, Unknown)))
+        return
+    todo: list[Any] = [event.fields]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, dict):
+            todo.extend(value.values())
+        elif isinstance(value, (list, tuple)):
+            todo.extend(value)
+        elif isinstance(value, (str, Unknown)):
+            yield value
+
+
+def _all(truths: Iterable[Truth]) -> Truth:
+    result: Truth = True
+    for truth in truths:
+        if truth is False:
+            return False
+        if truth is UNKNOWN:
+            result = UNKNOWN
+    return result
+
+
+def _any(truths: Iterable[Truth]) -> Truth:
+    result: Truth = False
+    for truth in truths:
+        if truth is True:
+            return True
+        if truth is UNKNOWN:
+            result = UNKNOWN
+    return result
+
+
+def _field(path: str, check: Check, event: Event) -> Truth:
+    found = find(event.fields, path)
+    if isinstance(check, Null):
+        return _any(_is_null(value) for value in found.values or (None,))
+    if isinstance(check, Exists):
+        return found.present
+    return _any(_value(check, value) for value in found.values)
+
+
+def _is_null(value: Any) -> Truth:
+    if isinstance(value, Unknown):
+        return value
+    return value is None
+
+
+def _value(check: Check, value: Any) -> Truth:
+    if isinstance(value, Unknown):
+        return value
+    if value is None:
+        return False
+    return passes(check, value)
+
+
+def _fields(test: FieldsTest, event: Event) -> Truth:
+    """Any value of one against any of the other; where one of them is missing there is nothing to compare."""
+    lefts, rights = find(event.fields, test.field).values, find(event.fields, test.other).values
+
+    def pairs() -> Iterator[Truth]:
+        for left in lefts:
+            for right in rights:
+                if left is None or right is None:
+                    yield False
+                elif left is UNKNOWN or right is UNKNOWN:
+                    yield UNKNOWN
+                else:
+                    yield relates(test.how, left, right, cased=test.cased)
+
+    return _any(pairs())

@@ -1,0 +1,132 @@
+"""Builds the doors that the settings ask for. The only place that turns settings into arguments of doors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from streamer.local.files import FileInput, FilesReader, ReadLimits
+from streamer.local.store import Retention, SqliteStore
+from streamer.model import DeadLetter, Document
+from streamer.ports import Partition, Sink
+from streamer.service.configuration import secret
+from streamer.service.delivery import Courier
+from streamer.service.patience import Outage
+from streamer.service.settings import ElasticsearchSettings, KafkaSettings, Settings
+from streamer.service.sources import Feed
+
+if TYPE_CHECKING:
+    from streamer.elastic.sink import ElasticSink
+    from streamer.kafka.connection import KafkaConnection
+
+_log = structlog.get_logger("streamer.service")
+BATCH_BYTES: Final = 4_000_000
+"""Bytes of records taken in one step: a step stays well under a second."""
+_DEAD_LETTERS_PER_ALERT: Final = 10
+
+
+def now_us() -> int:
+    """The wall clock in microseconds since the epoch."""
+    return time.time_ns() // 1_000
+
+
+def retention_of(settings: Settings) -> Retention:
+    """What the store keeps."""
+    kept = settings.retention
+    return Retention(kept.days, kept.alerts, max(1, kept.alerts // _DEAD_LETTERS_PER_ALERT))
+
+
+def open_store(settings: Settings) -> SqliteStore:
+    """The store of these settings, with an outbox per sink. Raises ``StateError``."""
+    alerts = [name for name, wanted in (("kafka", settings.kafka), ("elasticsearch", settings.elasticsearch)) if wanted]
+    return SqliteStore(settings.store, sinks=alerts, dead_letter_sinks=["dead-letter"] if settings.kafka else [])
+
+
+def feeds_of(settings: Settings, positions: Mapping[Partition, object]) -> list[Feed]:
+    """One feed for all files, one for all topics."""
+    feeds = []
+    files = [source for source in settings.sources if source.kafka is None]
+    if files:
+        reader = FilesReader(
+            [FileInput(source.name, source.follow) for source in files],
+            ReadLimits(settings.limits.batch_records, BATCH_BYTES, settings.limits.record_bytes),
+        )
+        names = frozenset(source.name for source in files)
+        feeds.append(Feed(reader, names, is_file=True, positions={}, outage=Outage("reading files", _log)))
+    topics = [source.kafka for source in settings.sources if source.kafka is not None]
+    if topics and settings.kafka is not None:
+        feeds.append(_kafka_feed(settings, settings.kafka, topics))
+    for feed in feeds:
+        feed.stored(positions)
+    return feeds
+
+
+def _kafka_feed(settings: Settings, kafka: KafkaSettings, topics: Sequence[str]) -> Feed:
+    # Here and not above: the embedded mode starts faster without the client library.
+    from streamer.kafka import reader  # noqa: PLC0415
+
+    limits = reader.ReadLimits(records=settings.limits.batch_records, bytes=BATCH_BYTES)
+    return Feed(
+        reader.KafkaReader(connection_of(kafka), topics, now_us=now_us, limits=limits),
+        frozenset(topics),
+        is_file=False,
+        positions={},
+        outage=Outage("reading from Kafka", _log),
+    )
+
+
+def connection_of(kafka: KafkaSettings) -> KafkaConnection:
+    """How to reach Kafka. Raises ``SettingsError`` for a secret that cannot be read."""
+    from streamer.kafka.connection import KafkaConnection  # noqa: PLC0415
+
+    security = kafka.security
+    files = (security.ca_file, security.cert_file, security.key_file)
+    ca_file, cert_file, key_file = (str(path) if path else None for path in files)
+    return KafkaConnection(
+        bootstrap_servers=kafka.bootstrap_servers,
+        security_protocol=security.protocol,
+        ca_file=ca_file,
+        certificate_file=cert_file,
+        key_file=key_file,
+        sasl_mechanism=security.mechanism,
+        username=security.username,
+        password=secret(security.password, security.password_file, "kafka.security.password"),
+    )
+
+
+def elastic_sink_of(elasticsearch: ElasticsearchSettings) -> ElasticSink:
+    """The sink of Elasticsearch. Raises ``SettingsError`` for a secret that cannot be read."""
+    raise NotImplementedError
+
+
+Couriers = list[Courier[Document, str] | Courier[tuple[int, DeadLetter], int]]
+
+
+def couriers_of(settings: Settings, store: SqliteStore) -> Couriers:
+    """One courier per sink."""
+    couriers: Couriers = []
+    if settings.kafka is not None:
+        from streamer.kafka.alerts import AlertsTopicSink  # noqa: PLC0415
+        from streamer.kafka.dead_letter import DeadLetterSink  # noqa: PLC0415
+
+        connection, prefix = connection_of(settings.kafka), settings.kafka.topic_prefix
+        sink = AlertsTopicSink(connection, f"{prefix}alerts", writer=f"{prefix}alerts-{store.identity}")
+        couriers.append(_alert_courier(sink, store))
+        letters = DeadLetterSink(connection, f"{prefix}dead-letter", source=f"/streamer/{settings.cluster}")
+        couriers.append(
+            Courier(
+                letters,
+                lambda limit: store.undelivered_dead_letters(letters.name, limit),
+                lambda numbers: store.delivered_dead_letters(letters.name, numbers),
+            )
+        )
+    if settings.elasticsearch is not None:
+        couriers.append(_alert_courier(elastic_sink_of(settings.elasticsearch), store))
+    return couriers
+
+
+def _alert_courier(sink: Sink, store: SqliteStore) -> Courier[Document, str]:
+    return Courier(sink, lambda limit: store.undelivered(sink.name, limit), lambda ids: store.delivered(sink.name, ids))
