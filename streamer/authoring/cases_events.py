@@ -58,7 +58,7 @@ def pieces_of(making: Making, open_text: Callable[[str], str], problems: Problem
     for stamp, record in _filled(making, value):
         if not _set_fields(record, making, problems):
             return []
-        found.append(Piece(kind, orjson.dumps(record), stamp, making.node.place))
+        found.append(Piece(kind, orjson.dumps(record), stamp, making.node.place, _cluster(making)))
     return found
 
 
@@ -94,8 +94,13 @@ def _stored(values: list[bytes], making: Making) -> list[Piece]:
     latest = making.start_us
     for number, value in enumerate(values):
         latest = making.at_us if making.at_us is not None else _stamp_of(value, kind, number) or latest
-        found.append(Piece(kind, value, latest, making.node.place))
+        found.append(Piece(kind, value, latest, making.node.place, _cluster(making)))
     return found
+
+
+def _cluster(making: Making) -> str:
+    entry = (making.node.entries or {}).get("cluster")
+    return str(entry.node.scalar) if entry else ""
 
 
 def _stamp_of(value: bytes, kind: SourceKind, number: int) -> int | None:

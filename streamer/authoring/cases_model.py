@@ -29,12 +29,14 @@ class Piece:
         value: the bytes.
         arrives_us: when it arrives if nothing disturbs the order.
         place: the event of the case file that it stands for.
+        cluster: cluster that a header of the record names; empty where it names none.
     """
 
     kind: SourceKind
     value: bytes
     arrives_us: int
     place: Place
+    cluster: str = ""
 
 
 @dataclass(frozen=True, slots=True)

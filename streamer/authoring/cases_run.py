@@ -135,7 +135,10 @@ def _play(case: Case, file: CaseFile, rules: RuleSet, variant: Variant, notes: l
         partition: Partition = (arrival.piece.kind, arrival.partition)
         offsets[partition] = offsets.get(partition, -1) + 1
         position = Position(*partition, offsets[partition], is_file=False)
-        _gather(engine.feed([Record(arrival.piece.value, position, arrival.time_us)]), output)
+        named = arrival.piece.cluster
+        headers = (("cluster", named.encode()),) if named else ()
+        record = Record(arrival.piece.value, position, arrival.time_us, headers)
+        _gather(engine.feed([record]), output)
         if variant.restore and (number_ % every == 0 or number_ == len(arrivals)):
             engine = _restarted(engine, stored, rules, partitions, variant.restore)
     for partition in partitions:

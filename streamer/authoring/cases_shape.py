@@ -10,7 +10,7 @@ from streamer.sigma.problems import Problems, nearest, one_of
 from streamer.sigma.yamltree import Entry, Node
 
 FORMS: Final = ("audit", "access", "log", "raw", "file")
-EVENT_KEYS: Final = ("at", "fields", "kind", *FORMS)
+EVENT_KEYS: Final = ("at", "cluster", "fields", "kind", *FORMS)
 KINDS: Final = ("audit", "containers")
 
 _FORM_KEYS: Final = {
@@ -59,6 +59,7 @@ def check_event(node: Node, problems: Problems) -> str | None:
     form = forms[0]
     if "fields" in entries:
         _check_value(form, "fields", entries["fields"], problems)
+    text_of(entries.get("cluster"), problems)
     kind = entries.get("kind")
     if kind is not None and (form not in {"raw", "file"} or kind.node.scalar not in KINDS):
         problems.error("bad-case", kind.place, "`kind` tells what `raw` and `file` hold", one_of(KINDS))

@@ -21,11 +21,28 @@ from typer.core import TyperGroup
 import streamer
 from streamer.errors import RuleSetError, StreamerError
 
-VERBS: Final = ("demo", "replay", "check", "test", "explain", "coverage", "run", "alerts", "setup", "doctor")
-"""In the order in which a newcomer needs them. Each is a function of that name in a module of that name."""
+VERBS: Final = (
+    "demo",
+    "replay",
+    "check",
+    "test",
+    "explain",
+    "coverage",
+    "run",
+    "alerts",
+    "dead-letters",
+    "state",
+    "setup",
+    "doctor",
+)
+"""In the order in which a newcomer needs them. Each is a function in a module of its name (``-`` as ``_``)."""
 
 _CLOSED_PIPE: Final = 250
 """Passed from a verb to :func:`main`; never an exit code."""
+
+
+def _module(verb: str) -> str:
+    return f"streamer.cli.{verb.replace('-', '_')}"
 
 
 class Verbs(TyperGroup):
@@ -33,13 +50,13 @@ class Verbs(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The verbs that are there."""
-        return [verb for verb in VERBS if importlib.util.find_spec(f"streamer.cli.{verb}") is not None]
+        return [verb for verb in VERBS if importlib.util.find_spec(_module(verb)) is not None]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The verb as a command, or ``None``."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        function = getattr(importlib.import_module(f"streamer.cli.{cmd_name}"), cmd_name)
+        function = getattr(importlib.import_module(_module(cmd_name)), cmd_name.replace("-", "_"))
         verb = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         verb.command(cmd_name)(_quiet_on_closed_pipe(function))
         command = typer.main.get_command(verb)

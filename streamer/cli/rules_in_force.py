@@ -43,7 +43,7 @@ def rule_paths(given: Sequence[str]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise SettingsError(
-                f"there is no file or folder {path}", hint="--rules takes rule files, folders, or the word `shipped`"
+                f"there is no file or folder {path}", hint="give rule files, folders, or the word `shipped`"
             )
     return paths
 

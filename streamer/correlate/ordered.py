@@ -90,7 +90,11 @@ class OrderedState(ChainState):
                 yield (ref, chain[before[-1]][0] + 1, chain[after[0]][0] - 1)
 
     def _waits_until(self, way: int, event: Moment, chain: Chain) -> int:
-        """The end of a ``not`` after the last step; or the last time a member within skew can have."""
+        """The end of a ``not`` after the last step; or the last time a member within skew can have.
+
+        A step may lie up to ``skew`` after its successor without being late, and would change the chain and the time
+        of the firing; judged any earlier, the firing would depend on the order of arrival (G3).
+        """
         refs, timespan = self._ways[way], self.plan.rule.timespan_us
         until = event[0] + min(timespan, self.plan.rule.skew_us * (len(refs) - 1))
         if any(ref > refs[-1] for ref in self.plan.shape.forbidden):

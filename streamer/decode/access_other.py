@@ -16,7 +16,7 @@ _OAUTH2_PROXY: Final = re.compile(
 _METHOD_URL: Final = re.compile(
     r"(?:\S{0,40} )?(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) (/\S*|https?://\S*)\s*\Z", re.ASCII
 )
-_PAIR: Final = re.compile(r'(?:\A|(?<= ))([A-Za-z_][\w.-]{0,40})=(?:"((?:[^"\\]|\\.){0,8000})"|(\S*))', re.ASCII)
+_PAIR: Final = re.compile(r'(?:\A|(?<= ))([A-Za-z_][\w.-]{0,40})=(?:"((?:[^"\\]|\\.){0,8000})"|((?!")\S*))', re.ASCII)
 _PAIRS: Final = 64
 
 

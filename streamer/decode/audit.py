@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from streamer.decode.gathering import Gathering, When
-from streamer.decode.identity import audit_identity, derived_identity, place_of
+from streamer.decode.identity import audit_identity, derived_identity
 from streamer.decode.patches import written_object
 from streamer.decode.podspecs import KINDS
 from streamer.decode.rbac import BINDINGS, ROLES, binding_subjects, role_rules
@@ -25,14 +25,16 @@ from streamer.decode.request import (
     source_ip_of,
     subresource_of,
 )
-from streamer.decode.salvage import BODIES, Cut, too_deep
+from streamer.decode.salvage import Cut, too_deep
 from streamer.decode.stamps import micros
 from streamer.decode.workload import unknown_workload, workload_of
-from streamer.model import AUDIT, CONTAINER_SPEC, RBAC_RULE, RBAC_SUBJECT, UNKNOWN, LogSource
+from streamer.model import AUDIT, CONTAINER_SPEC, RBAC_RULE, RBAC_SUBJECT, UNKNOWN, LogSource, Unknown
 
-_DERIVED: Final = (
-    *("cluster", "source", "outcome", "actor", "workload", "exec", "truncated", "body_unknown"),
-    *("container", "rule", "subject", "role"),
+_DERIVED: Final = frozenset(
+    {
+        *("cluster", "source", "outcome", "actor", "workload", "exec", "truncated", "body_unknown"),
+        *("container", "rule", "subject", "role"),
+    }
 )
 _API: Final = "audit.k8s.io/"
 _TOO_BIG: Final = "skipped-too-big-size-object"
@@ -74,19 +76,23 @@ def add_audit(raw: dict[str, Any], stamp_us: int | None, cluster: str, gathering
     """
     flags: list[str] = []
     raw = _completed(raw, flags)
-    place = place_of(gathering.record.position, gathering.next_ordinal())
-    identity = audit_identity(cluster, raw, place)
+    identity = audit_identity(cluster, raw, gathering.record.position, gathering.next_ordinal())
     if gathering.deep:
         _prune(raw, gathering.source.limits.depth - 1)
     _settle_bodies(raw, flags)
-    for name in _DERIVED:
-        raw.pop(name, None)
+    if not _DERIVED.isdisjoint(raw):
+        for name in _DERIVED:
+            raw.pop(name, None)
     long_running = is_long_running(raw)
     when = gathering.when(_time_of(raw, stamp_us, long_running=long_running), tuple(flags))
     stage = raw.get("stage")
     stage_only = stage == "RequestReceived" or (stage == "ResponseStarted" and not long_running)
+    body = written_object(raw) if raw.get("verb") in _WRITES else None
     _derive(raw, cluster, gathering.source.trusted_proxies, flags)
-    expanded = list(_expand(raw)) if raw.get("verb") in _WRITES else []
+    raw["body_unknown"] = "body-unknown" in flags and not isinstance(body, dict)
+    if raw.get("objectRef") is UNKNOWN:
+        raw["workload"] = UNKNOWN
+    expanded = list(_expand(raw, body)) if body is not None else []
     gathering.add(AUDIT, when, identity, raw, stage_only=stage_only)
     _add_expanded(expanded, raw, identity, when, gathering, stage_only=stage_only)
 
@@ -125,7 +131,7 @@ def _settle_bodies(raw: dict[str, Any], flags: list[str]) -> None:
     """Bodies as objects, or unknown where they were cut, refused or made into text on the way."""
     annotations = raw.get("annotations")
     truncated = "truncated" in flags
-    for name in BODIES:
+    for name in ("requestObject", "responseObject"):
         body = raw.get(name)
         if isinstance(body, str):
             raw[name] = _from_text(body)
@@ -134,7 +140,7 @@ def _settle_bodies(raw: dict[str, Any], flags: list[str]) -> None:
         truncated = True
         level = raw.get("level")
         if level != "Metadata":
-            for name in ("requestObject",) if level == "Request" else sorted(BODIES):
+            for name in ("requestObject",) if level == "Request" else ("requestObject", "responseObject"):
                 if raw.get(name) is None:
                     raw[name] = UNKNOWN
     if truncated and "truncated" not in flags:
@@ -170,24 +176,18 @@ def _derive(raw: dict[str, Any], cluster: str, trusted_proxies: int, flags: list
     raw["outcome"] = outcome_of(raw)
     raw["actor"] = actor_of(raw)
     raw["truncated"] = "truncated" in flags
-    raw["body_unknown"] = "body-unknown" in flags
     address = source_ip_of(raw, trusted_proxies)
     if address is not None:
         raw["source"] = {"ip": address}
-    elif raw.get("sourceIPs") is UNKNOWN:
-        raw["source"] = UNKNOWN
     command = exec_of(raw)
     if command is not None:
         raw["exec"] = command
 
 
-def _expand(raw: dict[str, Any]) -> Iterator[_Element]:
+def _expand(raw: dict[str, Any], body: dict[str, Any] | Unknown) -> Iterator[_Element]:
     """Own fields of every event expanded from a write; puts ``workload`` into ``raw`` on the way."""
     resource, subresource = resource_of(raw), subresource_of(raw)
     if subresource and (resource, subresource) != ("pods", "ephemeralcontainers"):
-        return
-    body = written_object(raw)
-    if body is None:
         return
     if not isinstance(body, dict):
         if resource in KINDS:

@@ -9,26 +9,21 @@ Only unfinished partial lines are remembered from one record to the next.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from streamer.decode.audit import add_audit, is_audit, is_event_list
 from streamer.decode.container import add_line, declared
-from streamer.decode.envelope import Inner, Opened
-from streamer.decode.envelope_aks import open_records
-from streamer.decode.envelope_cloudwatch import open_log_events
+from streamer.decode.envelope import Inner
+from streamer.decode.envelopes import open_envelope
 from streamer.decode.gathering import Decoded, Gathering, joined
 from streamer.decode.line import Line, cri_line, kubernetes_of_path
 from streamer.decode.partial_lines import Finished, PartialLines
 from streamer.decode.salvage import Garbage, read, read_text, text_of
-from streamer.decode.shippers import contents_of, is_docker_line, is_shipped, shipped_line, stamp_of
+from streamer.decode.shippers import content_of, dumped, is_docker_line, is_shipped, shipped_line
 from streamer.decode.source import Source
 from streamer.decode.stamps import Stamp
 from streamer.model import UNKNOWN, Record
-
-ENVELOPES: Final[tuple[Callable[[dict[str, Any]], Opened | None], ...]] = (open_records, open_log_events)
-"""Envelopes of clouds and collectors, each a function that opens its own kind and returns ``None`` for others."""
 
 LAYERS: Final = 3
 """Envelopes that may stand around an event."""
@@ -139,7 +134,7 @@ class Decoder:
         """Whether a shipper or a cloud wrote this; otherwise a container wrote it itself."""
         if isinstance(value, list):
             return bool(value) and all(isinstance(item, dict) and self._is_record(item) for item in value)
-        return isinstance(value, dict) and (is_shipped(value) or any(opens(value) for opens in ENVELOPES))
+        return isinstance(value, dict) and (is_shipped(value) or open_envelope(value) is not None)
 
     def _container_value(self, value: Any, around: _Around, gathering: Gathering) -> None:
         if gathering.full:
@@ -148,7 +143,7 @@ class Decoder:
             for item in value:
                 self._container_value(item, around, gathering)
             return
-        opened = _open(value)
+        opened = None if is_shipped(value) else open_envelope(value)
         if opened is None:
             line = shipped_line(value)
             if line.cluster is None and around.cluster is not None:
@@ -174,10 +169,7 @@ class Decoder:
         if isinstance(value, dict) and self._is_record(value):
             self._container_value(value, inner, gathering)
             return
-        content = value if isinstance(value, dict) else None
-        text = value if isinstance(value, str) else ""
-        line = Line(text, inner.stamp, entry.stream, entry.kubernetes or {}, inner.cluster, content=content)
-        self._feed(line, gathering)
+        self._feed(_line_of(replace(entry, value=value), inner), gathering)
 
     def _bare_line(self, text: str, gathering: Gathering) -> None:
         """A line as it stands in a container's file."""
@@ -188,19 +180,20 @@ class Decoder:
         kubernetes = kubernetes_of_path(gathering.record.position.source)
         self._feed(cri_line(text, kubernetes) or Line(text, kubernetes=kubernetes), gathering)
 
-    def _feed(self, line: Line, gathering: Gathering) -> None:
+    def _feed(self, line: Line, gathering: Gathering, around: _Around | None = None) -> None:
         for whole, record in self._partial.feed(line, gathering.record):
             if whole is line:
-                self._whole_line(whole, gathering)
+                self._whole_line(whole, gathering, around)
             elif record.position == gathering.record.position:
                 gathering.look_into(record.value)
                 self._whole_line(whole, gathering)
             else:
                 gathering.absorb(self._finish([(whole, record)]))
 
-    def _whole_line(self, line: Line, gathering: Gathering) -> None:
+    def _whole_line(self, line: Line, gathering: Gathering, around: _Around | None = None) -> None:
         if self._source.kind == "audit":
-            self._audit_text(line.text, _Around(1, line.stamp, line.cluster), gathering)
+            inner = replace(around, stamp=line.stamp) if around else _Around(1, line.stamp, line.cluster)
+            self._audit_text(line.text, inner, gathering)
             return
         if not line.text and line.content is None:
             gathering.skipped += 1
@@ -243,12 +236,15 @@ class Decoder:
         if around.layers >= LAYERS:
             gathering.dead("too-many-layers", f"more than {LAYERS} envelopes around an event")
             return True
-        opened = _open(value)
+        opened = open_envelope(value)
         if opened is not None:
             gathering.skipped += opened.skipped
             for entry in opened.entries:
                 inner = _Around(around.layers + 1, entry.stamp or around.stamp, entry.cluster or around.cluster)
-                self._audit_inner(entry.value, inner, gathering)
+                if isinstance(entry.value, str):
+                    self._feed(_line_of(entry, inner), gathering, inner)
+                else:
+                    self._audit_inner(entry.value, inner, gathering)
             return True
         return self._audit_shipped(value, around, gathering)
 
@@ -267,18 +263,15 @@ class Decoder:
         return True
 
     def _audit_shipped(self, value: dict[str, Any], around: _Around, gathering: Gathering) -> bool:
-        contents = contents_of(value)
-        if not contents:
+        content = content_of(value)
+        if content is None:
             return False
-        if isinstance(contents[0], str):
-            line = shipped_line(value)
-            line = replace(line, text=contents[0]) if line.stream or not line.partial else line
-            if line.partial or cri_line(contents[0], {}) is not None:
-                self._feed(shipped_line(value), gathering)
-                return True
         line = shipped_line(value)
-        inner = _Around(around.layers + 1, stamp_of(value) or around.stamp, line.cluster or around.cluster)
-        self._audit_inner(contents[0], inner, gathering)
+        inner = _Around(around.layers + 1, line.stamp or around.stamp, line.cluster or around.cluster)
+        if isinstance(content, str) and line.content is None:
+            self._feed(replace(line, stamp=inner.stamp), gathering, inner)
+        else:
+            self._audit_inner(content, inner, gathering)
         return True
 
     def _audit_inner(self, value: Any, around: _Around, gathering: Gathering) -> None:
@@ -318,12 +311,14 @@ class Decoder:
         return self._clusters.get(folded, folded)
 
 
-def _open(value: dict[str, Any]) -> Opened | None:
-    for opens in ENVELOPES:
-        opened = opens(value)
-        if opened is not None:
-            return opened
-    return None
+def _line_of(entry: Inner, around: _Around) -> Line:
+    """A container's line from an envelope that knows its container."""
+    kubernetes, value = entry.kubernetes or {}, entry.value
+    if isinstance(value, dict):
+        return Line(dumped(value), around.stamp, entry.stream, kubernetes, around.cluster, content=value)
+    text = value.rstrip("\r\n") if isinstance(value, str) else ""
+    bare = cri_line(text, kubernetes, around.cluster) if not entry.stream else None
+    return bare or Line(text, around.stamp, entry.stream, kubernetes, around.cluster, partial=entry.partial)
 
 
 def _starts_json(value: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""What an envelope of a cloud or collector hands on. One small module per envelope; ``decoder`` lists them."""
+"""What an envelope of a cloud or collector hands on. One small module per envelope; ``envelopes`` lists them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class Inner:
         cluster: cluster as the envelope names it.
         kubernetes: metadata of the container that wrote it, where the envelope knows it.
         stream: ``stdout``, ``stderr`` or empty.
+        partial: more of the same line follows.
     """
 
     value: Any
@@ -25,6 +26,7 @@ class Inner:
     cluster: str | None = None
     kubernetes: dict[str, Any] | None = None
     stream: str = ""
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,13 +20,14 @@ def digest(*parts: str | float | bool | None) -> bytes:
     return blake2b(orjson.dumps(parts), digest_size=16).digest()
 
 
-def audit_identity(cluster: str, raw: dict[str, Any], place: str) -> bytes:
+def audit_identity(cluster: str, raw: dict[str, Any], position: Position, ordinal: int) -> bytes:
     """The request (not its stage) that an audit event tells of.
 
     Args:
         cluster: canonical cluster name.
         raw: the audit event.
-        place: what stands in where the audit id or the time of receipt is missing: the source position.
+        position: what stands in, with ``ordinal``, where the audit id or the time of receipt is missing.
+        ordinal: number of the item within its record.
     """
     user = raw.get("user")
     received = _scalar(raw.get("requestReceivedTimestamp"))
@@ -39,7 +40,7 @@ def audit_identity(cluster: str, raw: dict[str, Any], place: str) -> bytes:
         _scalar(raw.get("verb")),
         _scalar(raw.get("requestURI")),
         _scalar(user.get("username")) if isinstance(user, dict) else None,
-        place if not audit_id or not received else None,
+        None if audit_id and received else place_of(position, ordinal),
     )
 
 
@@ -55,4 +56,6 @@ def place_of(position: Position, ordinal: int) -> str:
 
 
 def _scalar(value: Any) -> str | float | bool | None:
+    if type(value) is str:
+        return value
     return value if isinstance(value, str | int | float | bool) else None

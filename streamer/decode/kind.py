@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from streamer.decode.audit import is_audit, is_event_list
-from streamer.decode.envelope_aks import open_records
-from streamer.decode.envelope_cloudwatch import open_log_events
+from streamer.decode.envelopes import open_envelope
 from streamer.decode.line import cri_line
 from streamer.decode.salvage import read_text, text_of
-from streamer.decode.shippers import contents_of
+from streamer.decode.shippers import content_of
 from streamer.decode.source import SourceKind
 
 _ENOUGH = 20
@@ -18,7 +17,7 @@ _LARGEST = 2_000_000
 
 
 def guess_kind(first_values: Iterable[bytes]) -> SourceKind:
-    """``audit`` if most of the first records that can be read hold audit events, else ``containers``."""
+    """``audit`` if at least half of the first records hold audit events, else ``containers``."""
     audit = other = 0
     for value in first_values:
         if not value.strip() or len(value) > _LARGEST:
@@ -29,7 +28,7 @@ def guess_kind(first_values: Iterable[bytes]) -> SourceKind:
             other += 1
         if audit + other >= _ENOUGH:
             break
-    return "audit" if audit > other else "containers"
+    return "audit" if audit and audit >= other else "containers"
 
 
 def _values(text: str) -> list[Any]:
@@ -51,6 +50,6 @@ def _holds_audit(value: Any, depth: int) -> bool:
         return False
     if is_audit(value) or is_event_list(value):
         return True
-    opened = open_records(value) or open_log_events(value)
-    inner = [entry.value for entry in opened.entries[:_ENOUGH]] if opened else contents_of(value)
+    opened = open_envelope(value)
+    inner = [entry.value for entry in opened.entries[:_ENOUGH]] if opened else [content_of(value)]
     return any(_holds_audit(found, depth + 1) for found in inner)

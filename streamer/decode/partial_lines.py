@@ -20,6 +20,7 @@ from streamer.model import Position, Record
 
 _Key: TypeAlias = tuple[str, ...]
 _VERSION: Final = 1
+_PIECES: Final = 1_000
 
 
 @dataclass(slots=True)
@@ -71,8 +72,11 @@ class PartialLines:
         if found is None:
             found = _Open(line, [], 0, "", record.position, record.append_time_us, 0)
         elif exact and exact == found.last_stamp and line.text == found.texts[-1] and line.partial:
+            found.touched = self._count
             self._open[key] = found  # the same piece, delivered again
             return []
+        if len(found.texts) >= _PIECES:
+            found.texts = ["".join(found.texts)]  # tiny pieces must not cost more than their text
         found.texts.append(line.text)
         found.size += len(line.text)
         self._size += len(line.text)

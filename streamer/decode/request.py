@@ -6,12 +6,14 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
 from streamer.decode.line import dig
-from streamer.model import Outcome
+from streamer.model import UNKNOWN, Outcome, Unknown
 
 LONG_RUNNING: Final = frozenset({"exec", "attach", "portforward", "proxy", "log"})
 """Subresources whose requests last as long as somebody stays connected."""
 
-_EXTRA: Final = "authentication.kubernetes.io/"
+_POD_NAME: Final = "authentication.kubernetes.io/pod-name"
+_POD_UID: Final = "authentication.kubernetes.io/pod-uid"
+_CREDENTIAL: Final = "authentication.kubernetes.io/credential-id"
 _ACCOUNT: Final = "system:serviceaccount:"
 _PARAMETERS: Final = 10_000
 
@@ -23,7 +25,8 @@ def is_long_running(raw: dict[str, Any]) -> bool:
 
 def subresource_of(raw: dict[str, Any]) -> str:
     """Subresource, empty where there is none."""
-    found = dig(raw.get("objectRef"), "subresource")
+    ref = raw.get("objectRef")
+    found = ref.get("subresource") if isinstance(ref, dict) else None
     return found if isinstance(found, str) else ""
 
 
@@ -35,9 +38,10 @@ def resource_of(raw: dict[str, Any]) -> str:
 
 def outcome_of(raw: dict[str, Any]) -> Outcome:
     """What came of the request, from the response code and the authorizer's decision."""
-    if dig(raw.get("annotations"), "authorization.k8s.io/decision") == "forbid":
+    annotations, status = raw.get("annotations"), raw.get("responseStatus")
+    if isinstance(annotations, dict) and annotations.get("authorization.k8s.io/decision") == "forbid":
         return "denied"
-    code = dig(raw.get("responseStatus"), "code")
+    code = status.get("code") if isinstance(status, dict) else None
     if not isinstance(code, int) or isinstance(code, bool):
         return "unknown"
     return outcome_of_status(code)
@@ -52,52 +56,62 @@ def outcome_of_status(code: int) -> Outcome:
     return "error" if 400 <= code < 600 else "unknown"
 
 
-def source_ip_of(raw: dict[str, Any], trusted_proxies: int) -> str | None:
+def source_ip_of(raw: dict[str, Any], trusted_proxies: int) -> str | Unknown | None:
     """The address that the last trusted hop saw. All earlier entries can be written by the client."""
     addresses = raw.get("sourceIPs")
+    if addresses is UNKNOWN:
+        return Unknown.UNKNOWN
     if not isinstance(addresses, list) or not addresses:
         return None
     found = addresses[max(len(addresses) - 1 - trusted_proxies, 0)]
-    return found if isinstance(found, str) and found else None
+    return found if found and isinstance(found, str | Unknown) else None
 
 
-def actor_of(raw: dict[str, Any]) -> dict[str, Any]:
+def actor_of(raw: dict[str, Any]) -> dict[str, Any] | Unknown:
     """``actor.*``: who authenticated; an impersonated identity beside it, never instead."""
-    user = raw.get("user")
+    user, impersonating = raw.get("user"), raw.get("impersonatedUser")
+    if not isinstance(user, dict):
+        return UNKNOWN if user is UNKNOWN else {}
     actor: dict[str, Any] = {}
-    name = dig(user, "username")
+    name = user.get("username")
     if isinstance(name, str):
         actor["name"] = name
         actor["kind"] = _kind_of(name)
         if name.startswith(_ACCOUNT):
             actor["namespace"] = name[len(_ACCOUNT) :].partition(":")[0]
-    impersonated = dig(raw.get("impersonatedUser"), "username")
-    effective = impersonated if isinstance(impersonated, str) and impersonated else name
-    if isinstance(effective, str):
+    elif name is UNKNOWN:
+        actor["name"] = actor["kind"] = UNKNOWN
+    effective = name
+    if impersonating is not None:
+        effective = UNKNOWN if impersonating is UNKNOWN else dig(impersonating, "username") or name
+    if isinstance(effective, str | Unknown):
         actor["effective"] = effective
-    extra = dig(user, "extra")
+    extra = user.get("extra")
     if isinstance(extra, dict) and extra:
-        pod = {
-            key: value
-            for key, value in (
-                ("name", _first(extra.get(_EXTRA + "pod-name"))),
-                ("uid", _first(extra.get(_EXTRA + "pod-uid"))),
-            )
-            if value
-        }
-        if pod:
-            actor["pod"] = pod
-        credential = _first(extra.get(_EXTRA + "credential-id"))
-        if credential:
-            actor["credential_id"] = credential
+        _add_credential(extra, actor)
+    elif extra is UNKNOWN:
+        actor["pod"] = actor["credential_id"] = UNKNOWN
     return actor
 
 
-def exec_of(raw: dict[str, Any]) -> dict[str, Any] | None:
+def _add_credential(extra: dict[str, Any], actor: dict[str, Any]) -> None:
+    name, uid = _first(extra.get(_POD_NAME)), _first(extra.get(_POD_UID))
+    if name or uid:
+        actor["pod"] = {key: value for key, value in (("name", name), ("uid", uid)) if value}
+    credential = _first(extra.get(_CREDENTIAL))
+    if credential:
+        actor["credential_id"] = credential
+
+
+def exec_of(raw: dict[str, Any]) -> dict[str, Any] | Unknown | None:
     """``exec.*``: the command line of an exec, or of a run through the node's kubelet, from the request's address."""
     uri = raw.get("requestURI")
+    if raw.get("objectRef") is UNKNOWN:
+        return Unknown.UNKNOWN
     subresource = subresource_of(raw)
-    if subresource not in ("exec", "proxy", "attach") or not isinstance(uri, str):
+    if subresource == "exec" and uri is UNKNOWN:
+        return Unknown.UNKNOWN
+    if not subresource or subresource not in ("exec", "proxy", "attach") or not isinstance(uri, str):
         return None
     path, _, query = uri.partition("?")
     if subresource == "proxy" and "/run" not in path and "/exec" not in path:

@@ -16,10 +16,11 @@ from streamer.decode.stamps import Stamp, parse
 
 _STAMPS: Final = ("@timestamp", "timestamp", "time", "date")
 _CONTENTS: Final = ("log_processed", "json")
-_DOCKER: Final = frozenset({"log", "stream", "time", "attrs"})
+_DOCKER: Final = frozenset({"log", "stream", "time"})
 _OWN: Final = frozenset(
     {"kubernetes", "docker", "stream", "logtag", "_p", "tag", "container", "@metadata", "agent", *_STAMPS}
 )
+_LABELS: Final = 1_000
 _NOT_FOUND: Final = object()
 
 
@@ -41,7 +42,7 @@ def is_shipped(record: dict[str, Any]) -> bool:
 
 def is_docker_line(record: Any) -> bool:
     """Whether this is a line of a file that Docker itself wrote."""
-    return isinstance(record, dict) and record.keys() <= _DOCKER and "log" in record and "time" in record
+    return isinstance(record, dict) and record.keys() - {"attrs"} == _DOCKER and isinstance(record["log"], str)
 
 
 def shipped_line(record: dict[str, Any]) -> Line:
@@ -71,73 +72,95 @@ def stamp_of(record: dict[str, Any]) -> Stamp | None:
     return None
 
 
-def contents_of(record: dict[str, Any]) -> list[Any]:
-    """The values in which a shipper may have put a record of another system: strings or objects."""
+def content_of(record: dict[str, Any]) -> Any:
+    """What a shipper's record holds of another system: a string, an object or a list; ``None`` if it holds nothing."""
     audit = dig(record, "kubernetes", "audit")
     if isinstance(audit, dict):
-        return [audit]
+        return audit
     for name in (*_CONTENTS, "log", "message"):
         value = record.get(name)
         if isinstance(value, str) and value:
-            return [value]
+            return value
         if isinstance(value, dict | list) and not _is_file_note(value):
-            return [value]
-    return []
+            return value
+    return None
 
 
 def kubernetes_of(record: dict[str, Any]) -> dict[str, Any]:
     """Kubernetes metadata in the product's vocabulary, only what is known."""
     meta = record.get("kubernetes")
     meta = meta if isinstance(meta, dict) else {}
-    path = record.get("file") or dig(record, "log", "file", "path") or record.get("filename")
-    known = kubernetes_of_path(path)
-    docker = text_at(record, "docker", "container_id")
-    pod = meta.get("pod")
-    pod_name = text_at(pod, "name") or text_at(meta, "pod_name") or text_at(known, "pod", "name")
-    pod_uid = text_at(pod, "uid") or text_at(meta, "pod_id") or text_at(meta, "pod_uid") or text_at(known, "pod", "uid")
-    container = {
-        "name": text_at(meta, "container", "name")
-        or text_at(meta, "container_name")
-        or text_at(known, "container", "name"),
-        "image": text_at(record, "container", "image", "name")
-        or text_at(meta, "container", "image")
-        or text_at(meta, "container_image"),
-        "id": text_at(record, "container", "id")
-        or text_at(meta, "container_id")
-        or text_at(meta, "docker_id")
-        or docker,
-    }
-    namespace = (
-        text_at(meta, "namespace")
-        or text_at(meta, "namespace_name")
-        or text_at(meta, "pod_namespace")
-        or text_at(known, "namespace")
-    )
-    node = text_at(meta, "node", "name") or text_at(meta, "host") or text_at(meta, "pod_node_name")
+    nested = isinstance(meta.get("pod"), dict) or isinstance(meta.get("container"), dict)
+    found = _from_nested(record, meta) if nested else _from_flat(record, meta)
+    if "pod" not in found or "namespace" not in found:
+        path = record.get("file") or dig(record, "log", "file", "path") or record.get("filename")
+        for name, value in kubernetes_of_path(path).items():
+            found[name] = value | found.get(name, {}) if isinstance(value, dict) else found.get(name, value)
     labels = meta.get("labels", meta.get("pod_labels"))
-    result: dict[str, Any] = {
-        "namespace": namespace,
-        "pod": _known({"name": pod_name, "uid": pod_uid}),
-        "container": _known(container),
-        "node": _known({"name": node}),
-        "labels": {k: v for k, v in labels.items() if isinstance(v, str)} if isinstance(labels, dict) else None,
-    }
-    return _known(result)
+    if isinstance(labels, dict) and labels:
+        found["labels"] = _labels(labels)
+    return found
 
 
-def _known(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value}
+def _from_flat(record: dict[str, Any], meta: dict[str, Any]) -> dict[str, Any]:
+    """Fluent Bit, Fluentd (``pod_name``, ``pod_id``, ``host``) and Vector (``pod_namespace``, ``pod_uid``)."""
+    get = meta.get
+    docker = record.get("docker")
+    found: dict[str, Any] = {}
+    _put(found, "namespace", get("namespace_name") or get("pod_namespace") or get("namespace"))
+    _put_all(found, "pod", (("name", get("pod_name")), ("uid", get("pod_id") or get("pod_uid"))))
+    identifier = get("docker_id") or get("container_id") or (dig(docker, "container_id") if docker else None)
+    image = get("container_image")
+    _put_all(found, "container", (("name", get("container_name")), ("image", image), ("id", identifier)))
+    _put_all(found, "node", (("name", get("host") or get("pod_node_name")),))
+    return found
+
+
+def _from_nested(record: dict[str, Any], meta: dict[str, Any]) -> dict[str, Any]:
+    """Filebeat and Elastic Agent (``pod.name``, ``node.name``; the container's image and id stand at the top)."""
+    pod, inner, outer = meta.get("pod"), meta.get("container"), record.get("container")
+    found: dict[str, Any] = {}
+    _put(found, "namespace", meta.get("namespace"))
+    _put_all(found, "pod", (("name", dig(pod, "name")), ("uid", dig(pod, "uid"))))
+    image = dig(outer, "image", "name") or dig(inner, "image")
+    _put_all(found, "container", (("name", dig(inner, "name")), ("image", image), ("id", dig(outer, "id"))))
+    _put_all(found, "node", (("name", dig(meta, "node", "name")),))
+    return found
+
+
+def _put(target: dict[str, Any], name: str, value: Any) -> None:
+    if value and isinstance(value, str):
+        target[name] = value
+
+
+def _put_all(target: dict[str, Any], name: str, values: tuple[tuple[str, Any], ...]) -> None:
+    known = {key: value for key, value in values if value and isinstance(value, str)}
+    if known:
+        target[name] = known
+
+
+def _labels(labels: dict[str, Any]) -> dict[str, str]:
+    """Labels under their own names: some shippers write underscores for the dots, which no prefix of a label holds."""
+    found: dict[str, str] = {}
+    for name, text in list(labels.items())[:_LABELS]:
+        if isinstance(text, str):
+            prefix, slash, rest = name.partition("/")
+            found[f"{prefix.replace('_', '.')}/{rest}" if slash else name] = text
+    return found
 
 
 def _cluster(record: dict[str, Any]) -> str | None:
     """The cluster's name where an enriched record tells it (a bare record's keys may be the container's own)."""
-    return (
-        text_at(record, "orchestrator", "cluster", "name")
-        or text_at(record, "kubernetes", "cluster", "name")
-        or text_at(record, "kubernetes", "cluster_name")
-        or text_at(record, "cluster_name")
-        or text_at(record, "cluster")
-    )
+    if "orchestrator" in record:
+        found = text_at(record, "orchestrator", "cluster", "name")
+        if found:
+            return found
+    meta = record.get("kubernetes")
+    if isinstance(meta, dict) and ("cluster" in meta or "cluster_name" in meta):
+        found = text_at(meta, "cluster", "name") or text_at(meta, "cluster_name")
+        if found:
+            return found
+    return text_at(record, "cluster_name") or text_at(record, "cluster")
 
 
 def _message(record: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
@@ -148,9 +171,9 @@ def _message(record: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
             return value, None
     for value in (log, message, record.get("log_processed")):
         if isinstance(value, dict) and not _is_file_note(value):
-            return _dumped(value), value
+            return dumped(value), value
     rest = {name: value for name, value in record.items() if name not in _OWN}
-    return (_dumped(rest), rest) if rest else ("", None)
+    return (dumped(rest), rest) if rest else ("", None)
 
 
 def _is_file_note(value: Any) -> bool:
@@ -158,7 +181,8 @@ def _is_file_note(value: Any) -> bool:
     return isinstance(value, dict) and ("file" in value or "offset" in value) and len(value) <= 4
 
 
-def _dumped(value: dict[str, Any]) -> str:
+def dumped(value: dict[str, Any]) -> str:
+    """An object as the text it may have been; empty for what nests too deep to be written."""
     try:
         return orjson.dumps(value).decode()
     except (orjson.JSONEncodeError, RecursionError):

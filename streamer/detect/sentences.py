@@ -100,7 +100,7 @@ def summary(kind: str, fields: Fields, outcome: str) -> str:
     """One sentence about an event of this kind; empty only if the event says nothing."""
     if kind == "container_log":
         container = _text(fields, "kubernetes.container.name")
-        return _spaced("pod log", f"{container}:" if container else "", _text(fields, "message"))
+        return _spaced("pod log", f"{container}:" if container else "", " ".join(_text(fields, "message").split()))
     if kind == "webserver":
         return _access(fields)
     return _audit(fields, outcome) + _details(kind, fields)

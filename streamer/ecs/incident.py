@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from streamer.detect.redaction import cut
 from streamer.detect.sentences import look
 from streamer.ecs.durations import duration_text
 
@@ -20,6 +21,10 @@ MAX_ENTRIES: Final = 40
 """Entries on the time line; of a run of similar events the first and the last are shown, and how many there were."""
 _RUN: Final = 3
 _SHORT: Final = 3
+_COMMAND: Final = 110
+_SAID: Final = {"c-ip": "client address", "sc-status": "status", "source.ip": "source address"}
+_PLUMBING: Final = ("system:kube-", "system:node:", "system:serviceaccount:kube-system:")
+"""Users that carry out what others asked for; named only where there is nobody else."""
 
 
 @dataclass(slots=True)
@@ -167,6 +172,8 @@ def _join_text(join: Mapping[str, Any]) -> str:
 
 def _words(name: str) -> str:
     """``run_id`` and ``kubernetes.pod.uid`` as people say them."""
+    if name in _SAID:
+        return _SAID[name]
     words = name.replace("_", " ").split(".")
     short = {"namespace", "name", "uid", "id"}
     said = words[-2:] if words[-1] in short and len(words) > 1 else words[-1:]
@@ -228,10 +235,11 @@ def _who(items: list[Mapping[str, Any]]) -> tuple[str, ...]:
             name = f"{user} acting as {other}" if isinstance(other, str) else user
             address = look(fields, "source.ip")
             users.setdefault(name, address if isinstance(address, str) else "")
+    people = {name: address for name, address in users.items() if not name.startswith(_PLUMBING)} or users
     if origins:
-        through = [f"acted through {_few(list(users))}"] if users else []
+        through = [f"acted through {_few(list(people))}"] if people else []
         return (_few(list(origins)), *through)
-    return tuple(f"{name} from {address}" if address else name for name, address in list(users.items())[:_SHORT])
+    return tuple(f"{name} from {address}" if address else name for name, address in list(people.items())[:_SHORT])
 
 
 def _few(values: list[str]) -> str:
@@ -262,7 +270,7 @@ def _what(items: list[Mapping[str, Any]]) -> tuple[str, ...]:
             objects[phrase] = None
     phrases = [_image_phrase(image, new) for image in list(images)[:_SHORT]]
     phrases += ["privileged"] if privileged else []
-    phrases += [f"runs {command}" for command in list(commands)[:1]]
+    phrases += [f"runs {cut(command, _COMMAND)}" for command in list(commands)[:2]]
     if not phrases:
         phrases += [f"first seen: {value}" for value in list(new)[:_SHORT]]
         phrases += [_few(list(objects))] if objects else []

@@ -66,7 +66,7 @@ class StepCount:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """All events behind a firing in the order of (time, identity), and the true counts per detection rule."""
+    """All events behind a firing in the order of their time, and the true counts per detection rule."""
 
     members: tuple[Member, ...]
     steps: tuple[StepCount, ...]
@@ -95,7 +95,7 @@ def line_of(firing: Firing, rules: Rules) -> Line:
                 if match.firing is None and len(leaves) < MAX_VISITED:
                     leaves.setdefault((match.rule, match.identity), (match, node))
         absent.update(dict.fromkeys(_negated(rules.get(node[-1].rule))))
-    ordered = sorted(leaves.values(), key=lambda leaf: (leaf[0].time_us, leaf[0].identity, leaf[0].rule))
+    ordered = sorted(leaves.values(), key=lambda leaf: _order(leaf[0]))
     if len(ordered) > MAX_MEMBERS:
         ordered = ordered[: MAX_MEMBERS // 2] + ordered[-MAX_MEMBERS // 2 :]
     members = tuple(
@@ -107,6 +107,13 @@ def line_of(firing: Firing, rules: Rules) -> Line:
         shown[match.rule] = shown.get(match.rule, 0) + 1
     steps = tuple(StepCount(rule, max(total, shown.get(rule, 0)), shown.get(rule, 0)) for rule, total in totals.items())
     return Line(members, steps, tuple(absent))
+
+
+def _order(match: Match) -> tuple[int, tuple[str, int, int, int], bytes, str]:
+    """By time; what happened at one time in the order of the records, so that log lines read as they were written."""
+    place = match.position
+    where = (place.source, place.partition, place.offset, match.index) if place else ("", 0, 0, 0)
+    return (match.time_us, where, match.identity, match.rule)
 
 
 def key_values(firing: Firing) -> dict[str, Scalar]:
@@ -130,17 +137,16 @@ def _firings(root: Firing) -> Iterator[_Path]:
 
 
 def _join(earlier: Sequence[_Leaf], path: _Path, rules: Rules) -> Join | None:
-    """The key of the smallest firing that this leaf shares with any earlier one."""
-    if not earlier:
-        return None
-    depth = max(_shared(path, other) for _, other in earlier)
-    if depth == 0:
-        return None
-    firing = path[depth - 1]
+    """The key of the smallest firing that this leaf shares with an earlier one; an exact one if there is any."""
+    shared = {_shared(path, other) for _, other in earlier} - {0}
+    found = [_joined(path[depth - 1], rules) for depth in sorted(shared, reverse=True)]
+    return next((join for join in found if join.exact), found[0] if found else None)
+
+
+def _joined(firing: Firing, rules: Rules) -> Join:
     rule = rules.get(firing.rule)
     exact = isinstance(rule, CorrelationRule) and rule.link_exact
-    by = {name: value for name, value in key_values(firing).items() if name != "cluster"}
-    return Join(firing.rule, exact, by)
+    return Join(firing.rule, exact, {name: value for name, value in key_values(firing).items() if name != "cluster"})
 
 
 def _shared(one: _Path, other: _Path) -> int:

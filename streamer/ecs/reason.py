@@ -36,6 +36,8 @@ def _counted(rule: CorrelationRule, condition: CountCondition, firing: Firing, l
     span = duration_text(firing.window_us[1] - firing.window_us[0])
     key = ", ".join(f"{name} {value}" for name, value in key_values(firing).items() if name != "cluster")
     value = firing.value if firing.value is not None else line.total
+    if rule.type in ("event_count", "value_count") and value <= 1:
+        return last
     shown = f"{value:g}"
     if rule.type == "event_count":
         what = f"{shown} events in {span}"

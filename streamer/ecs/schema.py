@@ -188,3 +188,10 @@ def _present_only(node: Any) -> Any:
     if isinstance(node.get("title"), str) and "properties" not in node:
         del node["title"]  # pydantic repeats every name as a title; it tells nobody anything
     return node
+
+
+if __name__ == "__main__":
+    import json
+    import sys
+
+    sys.stdout.write(json.dumps(alert_schema(), indent=2, ensure_ascii=False) + "\n")

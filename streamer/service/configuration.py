@@ -19,8 +19,11 @@ from streamer.sigma.problems import Problems, nearest
 from streamer.sigma.yamltree import Node, read_documents
 
 PREFIX: Final = "STREAMER_"
-_INJECTED: Final = re.compile(r"(.*_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
-"""Variables that Kubernetes gives to every pod beside a service named ``streamer``; they are no settings of ours."""
+_NO_SETTINGS: Final = re.compile(
+    r"DEBUG|TEST_\w+|(.*_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
+)
+"""Variables of the command line and of test runs, and those that Kubernetes gives to every pod beside a service named
+``streamer``."""
 
 
 def load_settings(
@@ -98,7 +101,7 @@ def _read(path: Path) -> Node | None:
 def _refuse_unknown_variables(variables: Mapping[str, str]) -> None:
     for name in sorted(variables):
         rest = name.upper().removeprefix(PREFIX)
-        if not name.upper().startswith(PREFIX) or ("__" not in rest and _INJECTED.fullmatch(rest)):
+        if not name.upper().startswith(PREFIX) or ("__" not in rest and _NO_SETTINGS.fullmatch(rest)):
             continue
         model: type[BaseModel] | None = Settings
         for part in name[len(PREFIX) :].lower().split("__"):

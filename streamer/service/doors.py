@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from streamer.errors import SettingsError
 from streamer.local.files import FileInput, FilesReader, ReadLimits
 from streamer.local.store import Retention, SqliteStore
 from streamer.model import DeadLetter, Document
@@ -95,6 +96,21 @@ def connection_of(kafka: KafkaSettings) -> KafkaConnection:
         username=security.username,
         password=secret(security.password, security.password_file, "kafka.security.password"),
     )
+
+
+async def refuse_wrong_topics(kafka: KafkaSettings) -> None:
+    """Our own topics must be as planned: a wrong clean-up policy loses alerts quietly.
+
+    Raises:
+        SettingsError: one is not there, or not as planned.
+        ServerError: Kafka is away.
+    """
+    from streamer.kafka.topics import check_topics, plan_topics  # noqa: PLC0415
+
+    plans = plan_topics(kafka.topic_prefix, partitions=kafka.partitions, replication=kafka.replication)
+    problems = await check_topics(connection_of(kafka), plans)
+    if problems:
+        raise SettingsError("; ".join(problems), hint="`streamer setup` creates topics; it never changes existing ones")
 
 
 def elastic_sink_of(elasticsearch: ElasticsearchSettings) -> ElasticSink:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from streamer.errors import ServerError
+
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -76,3 +80,17 @@ class Outage:
     def is_on(self) -> bool:
         """Whether it is away now."""
         return self.since_s is not None
+
+
+async def until_it_works(work: Callable[[], Awaitable[_T]], outage: Outage) -> _T:
+    """Try again until a server answers; every other error is the caller's."""
+    backoff = Backoff()
+    while True:
+        try:
+            result = await work()
+        except ServerError as error:
+            outage.gone(error)
+            await asyncio.sleep(backoff.after(error))
+        else:
+            outage.back()
+            return result

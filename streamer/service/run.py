@@ -29,12 +29,13 @@ from streamer.errors import ServerError
 from streamer.local.store import SqliteStore
 from streamer.model import Document
 from streamer.ports import Partition, Step
-from streamer.service.doors import couriers_of, feeds_of, open_store, retention_of
+from streamer.service.doors import couriers_of, feeds_of, open_store, refuse_wrong_topics, retention_of
 from streamer.service.http import HttpServer, application, listen
+from streamer.service.patience import Outage, until_it_works
 from streamer.service.settings import Settings
 from streamer.service.sources import Feeds, source_of
 from streamer.service.steps import Steps
-from streamer.service.telemetry import registry_of
+from streamer.service.telemetry import drop_unread_failures, registry_of
 from streamer.sigma.rules import RuleSet
 
 _log = structlog.get_logger("streamer.service")
@@ -75,6 +76,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _until_signal(settings: Settings, rules: RuleSet, told: Told) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(drop_unread_failures)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await serve(settings, rules, told, stop)
@@ -153,6 +155,9 @@ class _Service:
             await asyncio.gather(work, stopping, return_exceptions=True)
 
     async def _work(self, stop: asyncio.Event) -> None:
+        kafka = self._settings.kafka
+        if kafka is not None:
+            await until_it_works(lambda: refuse_wrong_topics(kafka), Outage("Kafka", _log))
         await self._feeds.start()
         self._steps.expect_partitions()
         self._restore()

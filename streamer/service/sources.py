@@ -14,7 +14,7 @@ from streamer.decode import DecodeLimits, Source
 from streamer.errors import ServerError
 from streamer.model import Notice
 from streamer.ports import Batch, Partition, Reader
-from streamer.service.patience import Backoff, Outage
+from streamer.service.patience import Backoff, Outage, until_it_works
 from streamer.service.settings import Settings, SourceSettings
 
 _log = structlog.get_logger("streamer.sources")
@@ -80,7 +80,11 @@ class Feed:
 
     async def start(self) -> None:
         """Start reading at the stored positions; raises what the reader raises."""
-        await self.reader.start(self.positions)
+        try:
+            await self.reader.start(self.positions)
+        except ServerError:
+            await self.reader.stop()
+            raise
         self.running = True
 
     async def read(self, timeout_s: float) -> Batch | None:
@@ -116,15 +120,7 @@ class Feeds:
     async def start(self) -> None:
         """Start all; waits for servers that are away. Raises ``StateError`` and ``SettingsError``."""
         for feed in self.feeds:
-            while not feed.running:
-                try:
-                    await feed.start()
-                except ServerError as error:
-                    feed.outage.gone(error)
-                    await feed.reader.stop()
-                    await asyncio.sleep(feed.backoff.after(error))
-            feed.outage.back()
-            feed.backoff.reset()
+            await until_it_works(feed.start, feed.outage)
 
     def partitions(self) -> frozenset[Partition]:
         """All partitions of all readers."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -13,28 +15,42 @@ from prometheus_client.registry import Collector
 
 from streamer.engine import EngineCounters
 
-_QUIET = ("aiokafka", "elastic_transport", "elasticsearch", "uvicorn", "asyncio")
+_QUIET = ("aiokafka", "elastic_transport", "elasticsearch", "uvicorn")
 """Libraries that repeat themselves while a server is away; we say it once, in a sentence."""
 
 
 def configure_log(level: str) -> None:
     """Log to standard error: text on a terminal, otherwise one JSON object per line."""
     terminal = sys.stderr.isatty()
-    shared: list[structlog.typing.Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    rendering: list[structlog.typing.Processor] = [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(ensure_ascii=False),
     ]
-    last: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(ensure_ascii=False)
-    )
+    if terminal:
+        rendering = [structlog.dev.ConsoleRenderer()]
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, last] if not terminal else [*shared, last],
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *rendering,
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def drop_unread_failures(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A loop's exception handler: what the Kafka client failed at and nobody asked about is not worth a traceback.
+
+    After a fencing it leaves futures behind that nobody reads; a failure that matters was raised where it was awaited.
+    """
+    error = context.get("exception")
+    if error is not None and type(error).__module__.startswith("aiokafka"):
+        return
+    loop.default_exception_handler(context)
 
 
 Numbers = Mapping[str, Callable[[], float | Mapping[str, float]]]
@@ -86,8 +102,3 @@ def registry_of(counters: EngineCounters, gauges: Numbers) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(_Reading(counters, gauges))
     return registry
-
-
-def joined(names: Iterable[str]) -> str:
-    """``a, b``, for log lines."""
-    return ", ".join(names)

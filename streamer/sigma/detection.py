@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -39,6 +40,8 @@ SUBRESOURCE: Final = "objectRef.subresource"
 _NO_SUBRESOURCE: Final = AnyOf((FieldTest(SUBRESOURCE, Null()), FieldTest(SUBRESOURCE, Text(()))))
 _SOURCE_KEYS: Final = ("category", "product", "service", "definition")
 _MAX_MODIFIERS: Final = 8
+_NO_SELECTION: Final = frozenset({"condition", "timeframe"})
+_SELECTION: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(slots=True)
@@ -75,7 +78,8 @@ class DetectionReader:
                 self._bad("bad-logsource", node, f"`{key}` must be a text, this is {node.kind()}")
         found.pop("definition", None)
         if not found:
-            self._bad("bad-logsource", entry.node, "the log source names nothing")
+            if not entries.keys() & {"category", "product", "service"}:
+                self._bad("bad-logsource", entry.node, "the log source names nothing", "name a product")
             return None
         return LogSource(**found)
 
@@ -112,7 +116,7 @@ class DetectionReader:
                 hint = "write a correlation rule with `timespan`"
                 self.problems.error("unknown-key", entry.place, "`timeframe` is not part of a detection", hint)
                 continue
-            if not name or not all(c.isascii() and (c.isalnum() or c in "_-") for c in name):
+            if not _SELECTION.fullmatch(name):
                 hint = "letters, digits, _ and -"
                 self.problems.error("bad-selection", entry.place, f"`{name[:60]}` cannot name a selection", hint)
                 continue
@@ -224,7 +228,7 @@ class DetectionReader:
 
     def _names(self, conditions: list[tuple[Condition, Node]], entries: Mapping[str, Entry]) -> None:
         """Every name must be a selection, and every selection must be named."""
-        names = [name for name in entries if name not in {"condition", "timeframe"}]
+        names = [name for name in entries if name not in _NO_SELECTION and _SELECTION.fullmatch(name)]
         used: set[str] = set()
         for tree, node in conditions:
             for leaf in names_in(tree):

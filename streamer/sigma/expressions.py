@@ -40,7 +40,7 @@ def read_expression(written: Written, keys: Mapping[str, str], problems: Problem
     try:
         _check_names(written, keys)
         refs = {text: Ref(key) for text, key in keys.items()}
-        expression = _simplified(_pushed(written.tree, refs, negative=False))
+        expression = _simplified(_pushed(written.tree, refs))
         _check_top(expression)
     except _RefusedError as error:
         place: Place = at(error.offset)
@@ -90,19 +90,32 @@ def _check_names(written: Written, keys: Mapping[str, str]) -> None:
             raise _RefusedError(0, f"the condition does not name `{text[:80]}`", "name it, or take it out of `rules`")
 
 
-def _pushed(tree: Condition, refs: Mapping[str, Ref], *, negative: bool) -> Expression:
-    """De Morgan, until ``not`` stands over names only."""
+def _pushed(tree: Condition, refs: Mapping[str, Ref], *, under: int | None = None) -> Expression:
+    """De Morgan, until ``not`` stands over names only. ``under``: where the ``not`` stands that reaches here."""
     if isinstance(tree, Inverse):
-        return _pushed(tree.item, refs, negative=not negative)
+        return _pushed(tree.item, refs, under=tree.offset if under is None else None)
     if isinstance(tree, Joined):
-        items = tuple(_pushed(item, refs, negative=negative) for item in tree.items)
-        if tree.every != negative:
+        items = tuple(_pushed(item, refs, under=under) for item in tree.items)
+        if tree.every == (under is None):
             return And(items)
         if any(has_not(item) for item in items):
-            raise _RefusedError(tree.offset, "`not` cannot stand under `or`", "write one rule per alternative")
+            offset = _first_not(tree) if under is None else under
+            raise _RefusedError(offset, "`not` cannot stand under `or`", "write one rule per alternative")
         return Or(items)
     assert isinstance(tree, Name)
-    return Not(refs[tree.name]) if negative else refs[tree.name]
+    return refs[tree.name] if under is None else Not(refs[tree.name])
+
+
+def _first_not(tree: Joined) -> int:
+    """Where the first ``not`` inside stands."""
+    todo: list[Condition] = [tree]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, Inverse):
+            return item.offset
+        if isinstance(item, Joined):
+            todo.extend(reversed(item.items))
+    return tree.offset
 
 
 def _simplified(expression: Expression) -> Expression:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from streamer.errors import Place
-from streamer.sigma.correlation import Written
+from streamer.sigma.correlation import Mention, Written
 from streamer.sigma.drafts import Draft
 from streamer.sigma.problems import Problems
 from streamer.sigma.references import Reference, References, Registry
@@ -49,31 +48,32 @@ def read_fields(draft: Draft, references: References, registry: Registry, proble
     found = Fields(group_by=tuple(mention.text for mention in written.group_by))
     found.names = {rule.about.name: rule.key for rule in rules if rule.about.name is not None}
     used = dict.fromkeys(found.group_by)
-    places = {mention.text: mention.place for mention in written.group_by}
+    places = {mention.text: mention for mention in written.group_by}
     if written.threshold is not None:
         used.update(dict.fromkeys(written.threshold.fields))
-        places |= dict.fromkeys(written.threshold.fields, written.threshold.node.place)
+        for name in written.threshold.fields:
+            places.setdefault(name, Mention(name, written.threshold.node.place))
     aliases = _aliases(written, items, registry, problems)
     for alias, (place, _) in written.aliases.items():
         if alias not in used:
             hint = "name it in `group-by` or `condition: {field: ...}`, or remove it"
             problems.error("unused-alias", place, f"alias `{alias[:80]}` is not used", hint)
     for rule in rules:
-        found.of[rule.key] = {name: aliases.get(name, {}).get(rule.key, name) for name in used}
-        for name in used:
-            if name in written.aliases and rule.key not in aliases[name]:
-                continue
-            _check(rule, found.of[rule.key][name], places[name], references, problems)
+        mentions = {name: aliases.get(name, {}).get(rule.key) or places[name] for name in used}
+        found.of[rule.key] = {name: mention.text for name, mention in mentions.items()}
+        for name, mention in mentions.items():
+            if name not in written.aliases or rule.key in aliases[name]:
+                _check(rule, mention, references, problems)
     for name, place in draft.extensions.suppress_by or ():
-        _check(draft, name, place, references, problems)
+        _check(draft, Mention(name, place), references, problems)
     return found
 
 
 def _aliases(
     written: Written, items: Sequence[Reference], registry: Registry, problems: Problems
-) -> dict[str, dict[str, str]]:
+) -> dict[str, dict[str, Mention]]:
     """Field by alias and rule key."""
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, Mention]] = {}
     for alias, (place, fields) in written.aliases.items():
         of_rules = found.setdefault(alias, {})
         for reference, (at, mention) in fields.items():
@@ -85,7 +85,7 @@ def _aliases(
             elif rule.key in of_rules:
                 problems.error("duplicate-alias", at, f"alias `{alias[:80]}` has a field for this rule already")
             else:
-                of_rules[rule.key] = mention.text
+                of_rules[rule.key] = mention
         for item in items:
             if item.rule.key not in of_rules:
                 message = f"alias `{alias[:80]}` has no field for rule `{item.mention.text[:80]}`"
@@ -93,21 +93,21 @@ def _aliases(
     return found
 
 
-def _check(rule: Draft, name: str, place: Place, references: References, problems: Problems) -> None:
+def _check(rule: Draft, mention: Mention, references: References, problems: Problems) -> None:
     """Whether the matches of a rule have a field; any field of an event may be there."""
-    current, rest = rule, name
+    current, rest = rule, mention.text
     while current.written is not None:
-        if any(rest == mention.text for mention in current.written.group_by):
+        if any(rest == item.text for item in current.written.group_by):
             return
         head, _, rest = rest.partition(".")
         below = [item.rule for item in references[current.key]]
         following = next((item for item in below if item.about.name == head), None)
         if following is None or not rest:
-            keys = [mention.text for mention in rule.written.group_by] if rule.written else []
+            keys = [item.text for item in rule.written.group_by] if rule.written else []
             names = [item.rule.about.name for item in references[rule.key]]
             named = [f"{item}.<field>" for item in names if item]
             hint = f"it has {', '.join([*keys, *named])}"
-            message = f"firings of `{rule.shown}` have no field `{name[:80]}`"
-            problems.error("unknown-export", place, message, hint)
+            message = f"firings of `{rule.shown}` have no field `{mention.text[:80]}`"
+            problems.error("unknown-export", mention.place, message, hint)
             return
         current = following

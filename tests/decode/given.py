@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from streamer.decode import DecodeLimits, Decoded, Decoder, Source
+from streamer.decode import Decoded, DecodeLimits, Decoder, Source
 from streamer.decode.gathering import Gathering
 from streamer.model import Event, Position, Record
 

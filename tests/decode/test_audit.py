@@ -145,6 +145,15 @@ def test_a_body_left_out_by_azure_is_unknown():
     assert event.fields["body_unknown"] is True
 
 
+def test_an_unknown_answer_does_not_make_the_written_object_unknown():
+    """[D5] what is known of a write is judged."""
+    event = one(write("pods", pod({"name": "c", "image": "x"}), responseObject="skipped-too-big-size-object"))
+    assert event.fields["workload"]["images"] == ["x"]
+    assert event.fields["responseObject"] is UNKNOWN
+    assert (event.fields["truncated"], event.fields["body_unknown"]) == (True, False)
+    assert event.flags == ("truncated", "body-unknown")
+
+
 def test_a_body_that_a_shipper_made_into_text_is_read():
     event = one(write("pods", orjson.dumps(pod({"name": "c", "image": "busybox"})).decode()))
     assert event.fields["workload"]["images"] == ["busybox"]
@@ -203,9 +212,22 @@ def test_what_comes_behind_a_cut_is_unknown_not_absent():
     raw = b'{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"a","verb":"create","user":{"username":"al'
     event = one(raw)
     assert event.fields["user"] is UNKNOWN
+    assert event.fields["actor"] is UNKNOWN
+    assert event.fields["source"] == {"ip": UNKNOWN}
+    assert event.fields["workload"] is UNKNOWN
+    assert event.fields["exec"] is UNKNOWN
     assert event.fields["stageTimestamp"] is UNKNOWN
     assert event.fields["outcome"] == "unknown"
     assert event.time_us == APPENDED_US
+
+
+def test_an_identity_that_was_cut_off_is_unknown():
+    """[D5] unknown, not the authenticated user's."""
+    whole = orjson.dumps(audit())
+    event = one(whole[: whole.index(b'"sourceIPs"')])
+    assert event.fields["actor"] == {"name": "alice", "kind": "user", "effective": UNKNOWN}
+    event = one(orjson.dumps(audit(user={"username": "alice", "extra": "POISON"})).replace(b'"POISON"', b"1e999"))
+    assert event.fields["actor"]["pod"] is UNKNOWN
 
 
 def test_a_written_pod_is_expanded_into_its_containers():

@@ -56,6 +56,18 @@ def test_dockers_own_pieces_are_joined():
     assert messages(decode(docker("a"), docker("b\n"), docker("c\n"), kind="containers")) == ["ab", "c"]
 
 
+def test_other_objects_with_dockers_names_are_whole_lines():
+    decoded = decode({"log": "a", "time": "x"}, {"log": {"a": 1}, "stream": "x", "time": 1}, b"c", kind="containers")
+    assert messages(decoded) == ["a", '{"a":1}', "c"]
+
+
+def test_a_flood_of_empty_pieces_costs_nothing():
+    decoder = Strict(source("containers"))
+    for n in range(5000):
+        decoder.decode(record(cri("", "P", fraction=f"{n:09d}"), n))
+    assert len(decoder.snapshot()) < 10_000
+
+
 def test_an_audit_event_in_pieces_is_one_event():
     text = orjson.dumps(audit()).decode()
     event = one(cri(text))

@@ -131,6 +131,17 @@ def test_other_text_among_audit_events_is_passed_over():
     assert (decoded.events, decoded.dead_letters, decoded.skipped) == ((), (), 2)
 
 
+def test_dots_that_a_shipper_took_out_of_labels_are_put_back():
+    labels = {"workflows_argoproj_io/workflow": "w", "pipeline/runid": "r", "my_app": "x", "a_b/c_d.e": "y", "n": 5}
+    event = one(fluent_bit("x", kubernetes={"pod_name": "p", "labels": labels}), kind="containers")
+    assert event.fields["kubernetes"]["labels"] == {
+        "workflows.argoproj.io/workflow": "w",
+        "pipeline/runid": "r",
+        "my_app": "x",
+        "a.b/c_d.e": "y",
+    }
+
+
 def test_a_key_that_a_container_may_write_never_beats_the_shippers_own():
     lifted = fluent_bit("true text\n", message="false", time="2027-01-01T00:00:00.5Z")
     event = one(lifted, kind="containers")

@@ -110,7 +110,7 @@ def test_an_audit_event_becomes_a_sentence_a_person_understands(fields: dict[str
         (
             CONTAINER_LOG,
             {"message": "net  new job", "kubernetes": {"container": {"name": "main"}}},
-            "pod log main: net  new job",
+            "pod log main: net new job",
         ),
         (
             CONTAINER_SPEC,

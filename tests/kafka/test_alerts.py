@@ -144,9 +144,10 @@ async def test_another_writers_open_transaction_is_waited_for_when_looking_back(
     stranger = AIOKafkaProducer(bootstrap_servers=kafka_address, transactional_id=f"{unique}-stranger")
     await stranger.start()
     try:
-        await stranger.begin_transaction()
-        await stranger.send_and_wait(unique, b"{}", headers=[("ce_id", b"stranger")])
         async with sink_of(kafka_address, unique) as sink:
+            await sink.deliver([document(1)])
+            await stranger.begin_transaction()
+            await stranger.send_and_wait(unique, b"{}", headers=[("ce_id", b"stranger")])
             await sink.deliver([document(2)])
         async with sink_of(kafka_address, unique) as sink:
             again = asyncio.create_task(sink.deliver([document(2)]))
@@ -156,7 +157,7 @@ async def test_another_writers_open_transaction_is_waited_for_when_looking_back(
             await again
     finally:
         await stranger.stop()
-    assert ids_of(await read_committed(kafka_address, unique)) == ["stranger", document(2).id]
+    assert ids_of(await read_committed(kafka_address, unique)) == [document(1).id, "stranger", document(2).id]
 
 
 async def test_a_broker_frozen_during_a_transaction_leaves_every_document_once(kafka_server: KafkaServer, unique):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from streamer.sigma.rules import And, AtLeast, CorrelationRule, Expression, Not, Or, Ref
 from tests.oracle.twist import TRUE, Twist
@@ -12,6 +13,18 @@ from tests.oracle.values import Seen
 
 Alternative = frozenset[str]
 Chain = tuple[Seen, ...]
+
+
+class NotWindow(NamedTuple):
+    """Where a ``not`` looks, first and last moment included.
+
+    ``back``: it stands before the first step; ``on``: it reaches to the end of the timespan.
+    """
+
+    first: int
+    last: int
+    back: bool = False
+    on: bool = False
 
 
 @dataclass(frozen=True)
@@ -24,8 +37,7 @@ class Completion:
         taking_part: every match in some chain that ends at the completing event.
         time: the firing's time.
         vetoed: a ``not`` has a match in its window.
-        looks_back_to: where a ``not`` before the first step begins to look, or ``None``.
-        waits_to: end of the last ``not`` window, or ``None``.
+        windows: the ``not`` windows.
     """
 
     what: object
@@ -33,8 +45,7 @@ class Completion:
     taking_part: frozenset[Seen]
     time: int
     vetoed: bool
-    looks_back_to: int | None
-    waits_to: int | None
+    windows: tuple[NotWindow, ...] = ()
 
 
 def alternatives(expression: Expression) -> list[Alternative]:
@@ -94,6 +105,16 @@ def _fill(step: str, event: Seen, own: set[str], window: Sequence[Seen]) -> list
     return [match for match in of_step if match.identity == event.identity] if step in own else of_step
 
 
+def _taking_part(event: Seen, own: set[str], steps: Sequence[str], window: Sequence[Seen]) -> frozenset[Seen]:
+    """Every match in some chain in which the event stands for at least one step."""
+    found: set[Seen] = set()
+    for match in window:
+        elsewhere = (own & set(steps)) - {match.rule}
+        if match.rule in steps and (match.identity == event.identity or elsewhere):
+            found.add(match)
+    return frozenset(found)
+
+
 def _at_least(rule: CorrelationRule, matches: Sequence[Seen], count: int, twist: Twist) -> Iterator[Completion]:
     for event in {match.identity: match for match in matches}.values():
         window = _window(rule, matches, event, twist)
@@ -102,8 +123,8 @@ def _at_least(rule: CorrelationRule, matches: Sequence[Seen], count: int, twist:
         present = [step for step in rule.rules if filled[step]]
         if len(present) >= count:
             chain = tuple(_latest(filled[step]) for step in present)
-            taking = frozenset(itertools.chain.from_iterable(filled.values()))
-            yield Completion(event.identity, chain, taking, event.time, False, None, None)
+            taking = _taking_part(event, own, present, window)
+            yield Completion(event.identity, chain, taking, event.time, False)
 
 
 def _unordered(
@@ -116,10 +137,10 @@ def _unordered(
         if not all(filled.values()):
             continue
         chain = tuple(_latest(filled[step]) for step in steps)
-        taking = frozenset(itertools.chain.from_iterable(filled.values()))
+        taking = _taking_part(event, own, steps, window)
         what = (event.identity, frozenset(steps))
         if not vetoes:
-            yield Completion(what, chain, taking, event.time, False, None, None)
+            yield Completion(what, chain, taking, event.time, False)
             continue
         first = min(member.time for member in chain)
         end = first + rule.timespan_us
@@ -127,7 +148,7 @@ def _unordered(
             match.rule in vetoes and first <= match.time and twist.fits(first, match.time, rule.timespan_us)
             for match in matches
         )
-        yield Completion(what, chain, taking, max(event.time, end), vetoed, None, end)
+        yield Completion(what, chain, taking, max(event.time, end), vetoed, (NotWindow(first, end, on=True),))
 
 
 def _ordered(
@@ -141,9 +162,9 @@ def _ordered(
     for (event, latest), group in groups.items():
         chain = max(group, key=lambda one: _lateness(one, rule.skew_us))
         taking = frozenset(itertools.chain.from_iterable(group))
-        vetoed, back, end = _judge_nots(rule, matches, steps, chain, vetoes)
-        time = latest if end is None else max(latest, end)
-        yield Completion((event, frozenset(steps), latest), chain, taking, time, vetoed, back, end)
+        vetoed, windows = _judge_nots(rule, matches, steps, chain, vetoes)
+        time = max([latest, *(window.last for window in windows)])
+        yield Completion((event, frozenset(steps), latest), chain, taking, time, vetoed, windows)
 
 
 def _all_chains(rule: CorrelationRule, matches: Sequence[Seen], steps: Sequence[str], twist: Twist) -> Iterator[Chain]:
@@ -169,24 +190,25 @@ def _lateness(chain: Chain, skew: int) -> tuple[object, ...]:
 
 def _judge_nots(
     rule: CorrelationRule, matches: Sequence[Seen], steps: Sequence[str], chain: Chain, vetoes: Sequence[str]
-) -> tuple[bool, int | None, int | None]:
-    """Whether some ``not`` is broken, how far back the first looks, and where the last window ends."""
+) -> tuple[bool, tuple[NotWindow, ...]]:
+    """Whether some ``not`` is broken, and where each looked."""
     place = {name: index for index, name in enumerate(rule.rules)}
     first = min(member.time for member in chain)
-    vetoed, back, end = False, None, None
+    vetoed, windows = False, []
     for veto in vetoes:
         of_veto = [match.time for match in matches if match.rule == veto]
         before = [index for index, step in enumerate(steps) if place[step] < place[veto]]
         after = [index for index, step in enumerate(steps) if place[step] > place[veto]]
         if not before:
             following = chain[after[0]].time
-            back = following - rule.timespan_us
-            vetoed |= any(back <= time < following for time in of_veto)
+            vetoed |= any(following - rule.timespan_us <= time < following for time in of_veto)
+            windows.append(NotWindow(following - rule.timespan_us, following - 1, back=True))
         elif not after:
-            previous = chain[before[-1]].time
-            end = first + rule.timespan_us
+            previous, end = chain[before[-1]].time, first + rule.timespan_us
             vetoed |= any(previous < time <= end for time in of_veto)
+            windows.append(NotWindow(previous + 1, end, on=True))
         else:
             low, high = chain[before[-1]].time, chain[after[0]].time
             vetoed |= any(low < time < high for time in of_veto)
-    return vetoed, back, end
+            windows.append(NotWindow(low + 1, high - 1))
+    return vetoed, tuple(windows)

@@ -44,7 +44,7 @@ class Counted:
     holds: bool
     value: Fraction
     new_value: Token | tuple[Token, ...] | None = None
-    looks_back_to: int | None = None
+    looks_back_to: int = 0
 
 
 def condition_of(rule: CorrelationRule) -> CountCondition:

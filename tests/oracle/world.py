@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from streamer.model import Match
 from streamer.sigma.rules import CorrelationRule, CountCondition, RuleSet
 from tests.oracle import chains, counts
+from tests.oracle.chains import NotWindow
 from tests.oracle.twist import TRUE, Twist
 from tests.oracle.values import Seen, Token, exported, keys_of, token
 
@@ -26,7 +27,9 @@ class Truth:
 
     Attributes:
         step: number of the operation that told it.
-        marks: marks of its own; ``inherited`` those of the firings it rests on.
+        marks: marks that it must carry.
+        allowed: marks that it may carry: those, those of the firings it rests on, and those of every ``not`` window
+            that lies partly where nobody looked, though not because of its own direction.
         members: (rule, time, identity) of the named members; the identity of a firing is its triple.
         new_value: first_seen: the value, which is part of the episode's key.
     """
@@ -37,7 +40,7 @@ class Truth:
     step: int
     decided: str
     marks: frozenset[str]
-    inherited: frozenset[str]
+    allowed: frozenset[str]
     members: frozenset[Seen]
     value: object
     new_values: tuple[object, ...]
@@ -60,8 +63,7 @@ class _Verdict:
     taking_part: Iterable[Seen]
     value: object = None
     new_value: object = None
-    looks_back_to: int | None = None
-    waits_to: int | None = None
+    windows: tuple[NotWindow, ...] = ()
 
 
 @dataclass
@@ -106,7 +108,8 @@ class World:
                 for key in self._kept[rule.meta.key]:
                     fired.extend(self._judge(rule, key))
             for truth in sorted(fired, key=lambda one: one.time):
-                self._tell(truth)
+                self.told.append(truth)
+                self._arrive(self._as_match(truth))
 
     def finish(self) -> None:
         """Nothing comes any more."""
@@ -114,40 +117,49 @@ class World:
         self.advance(math.inf)
 
     def _arrive(self, match: Seen) -> None:
-        for rule in self.rules.correlations:
-            if match.rule not in rule.rules:
-                continue
-            watermark = self._watermark[rule.meta.key]
-            if match.time < watermark:
-                self.late[rule.meta.key] += 1
-                edge = watermark - rule.reach_us
-                if match.time < edge or (self.twist.late_edge and match.time == edge) or self.twist.late_dropped:
+        """Every rule over this rule takes the match; what fires is told and goes up, lower ranks first."""
+        waiting: list[tuple[int, int, Seen]] = [(0, 0, match)]
+        count = 0
+        while waiting:
+            waiting.sort(key=lambda one: one[:2])
+            current = waiting.pop(0)[2]
+            for rule in self.rules.correlations:
+                if current.rule not in rule.rules or not self._usable(rule, current):
                     continue
-            fired: list[Truth] = []
-            if isinstance(rule.condition, CountCondition) and not counts.takes_part(rule, match):
-                continue
-            keys = keys_of(match, rule)
-            for key in keys[-1:] if self.twist.one_key_per_list else keys:
-                kept = self._kept[rule.meta.key].setdefault(key, _Kept())
-                known = any(one.rule == match.rule and one.identity == match.identity for one in kept.matches)
-                if known and not self.twist.no_dedup:
-                    continue
-                kept.matches.append(match)
-                if self.twist.judged_again:
-                    kept.judged.clear()
-                fired.extend(self._judge(rule, key))
-            for truth in sorted(fired, key=lambda one: one.time):
-                self._tell(truth)
+                for truth in sorted(self._take(rule, current), key=lambda one: one.time):
+                    self.told.append(truth)
+                    count += 1
+                    waiting.append((rule.rank, count, self._as_match(truth)))
 
-    def _tell(self, truth: Truth) -> None:
-        """The firing is told, and serves as a match of the rules above."""
-        self.told.append(truth)
+    def _usable(self, rule: CorrelationRule, match: Seen) -> bool:
+        watermark = self._watermark[rule.meta.key]
+        if match.time < watermark:
+            self.late[rule.meta.key] += 1
+            edge = watermark - rule.reach_us
+            if match.time < edge or (self.twist.late_edge and match.time == edge) or self.twist.late_dropped:
+                return False
+        return not isinstance(rule.condition, CountCondition) or counts.takes_part(rule, match)
+
+    def _take(self, rule: CorrelationRule, match: Seen) -> Iterator[Truth]:
+        keys = keys_of(match, rule)
+        for key in keys[-1:] if self.twist.one_key_per_list else keys:
+            kept = self._kept[rule.meta.key].setdefault(key, _Kept())
+            known = any(one.rule == match.rule and one.identity == match.identity for one in kept.matches)
+            if known and not self.twist.no_dedup:
+                continue
+            kept.matches.append(match)
+            if self.twist.judged_again:
+                kept.judged.clear()
+            yield from self._judge(rule, key)
+
+    def _as_match(self, truth: Truth) -> Seen:
+        """The firing as a match of the rules above."""
         rule = next(one for one in self.rules.correlations if one.meta.key == truth.rule)
         cluster = "" if rule.across_clusters else str(truth.key[0][1])
-        marks = truth.marks | truth.inherited
+        marks = truth.allowed
         identity = truth.identity
         order = repr(identity).encode()
-        self._arrive(Seen(truth.rule, identity, truth.time, cluster, truth.exports, order=order, marks=marks))
+        return Seen(truth.rule, identity, truth.time, cluster, truth.exports, order=order, marks=marks)
 
     def _judge(self, rule: CorrelationRule, key: Key) -> list[Truth]:
         """Everything about this key that can be said now and was not said before."""
@@ -174,8 +186,7 @@ class World:
                     not one.vetoed,
                     one.chain,
                     one.taking_part,
-                    looks_back_to=one.looks_back_to,
-                    waits_to=one.waits_to,
+                    windows=one.windows,
                 )
         elif rule.first_seen:
             learnt = self._learnt_from(rule)
@@ -188,7 +199,7 @@ class World:
                     seen.members,
                     seen.value,
                     new_value=seen.new_value,
-                    looks_back_to=seen.looks_back_to,
+                    windows=(NotWindow(seen.looks_back_to, seen.time - 1, back=True),),
                 )
         elif rule.condition.op in counts.UPPER_BOUNDED and rule.type in ("event_count", "value_count"):
             yield from self._windows(rule, kept)
@@ -217,14 +228,15 @@ class World:
         return first
 
     def _truth(self, rule: CorrelationRule, key: Key, verdicts: Sequence[_Verdict]) -> Truth:
-        marks: set[str] = set()
-        if rule.provisional:
-            marks.add("provisional")
-        for verdict in verdicts:
-            if self._at_end and verdict.waits_to is not None and verdict.waits_to > self._last_event:
-                marks.add("cut")
-            if self.start is not None and verdict.looks_back_to is not None and verdict.looks_back_to < self.start:
-                marks.add("cold_start")
+        marks = {"provisional"} if rule.provisional else set()
+        allowed = set(marks)
+        for window in (window for verdict in verdicts for window in verdict.windows):
+            if self._at_end and window.last > self._last_event:
+                allowed.add("cut")
+                marks |= {"cut"} if window.on else set()
+            if self.start is not None and window.first < self.start:
+                allowed.add("cold_start")
+                marks |= {"cold_start"} if window.back else set()
         members = frozenset(member for verdict in verdicts for member in verdict.members)
         taking_part = [match for verdict in verdicts for match in verdict.taking_part]
         return Truth(
@@ -234,7 +246,7 @@ class World:
             step=self.step,
             decided=rule.decides,
             marks=frozenset(marks),
-            inherited=frozenset(mark for member in members for mark in member.marks),
+            allowed=frozenset(allowed.union(*(member.marks for member in members))),
             members=members,
             value=verdicts[0].value,
             new_values=tuple(dict.fromkeys(one.new_value for one in verdicts if one.new_value is not None)),

@@ -103,4 +103,4 @@ def test_characters_that_yaml_forbids_are_a_problem_and_no_exception(text: str) 
 
 def test_a_document_with_a_refused_part_is_not_used_although_the_rest_is_whole() -> None:
     loaded = load_text({"r.yml": rule("a: x\n        a: y") + "---\n" + rule("b: x")})
-    assert [rule.meta.place.line for rule in loaded.rules.detections] == [8]
+    assert [rule.meta.place.line for rule in loaded.rules.detections] == [9]

@@ -7,6 +7,7 @@ import pytest
 from tests.correlate.properties import ledger
 from tests.correlate.properties.cases import LANES, case_of
 from tests.correlate.properties.compare import differences
+from tests.correlate.properties.shrink import shrink
 from tests.correlate.properties.truth import run_oracle
 
 NORMAL = 700
@@ -30,6 +31,7 @@ def test_engine_and_oracle_tell_the_same_firings_and_alerts(lane: str) -> None:
         if found:
             failures += 1
             if failures <= FIRST_FAILURES:
-                wrong.append("\n".join([case.show(), *(f"  >> {line}" for line in found[:8])]))
+                small = shrink(case, lambda one: bool(differences(one)))
+                wrong.append("\n".join([small.show(), *(f"  >> {line}" for line in differences(small)[:8])]))
     assert not wrong, f"{failures} of {cases} cases differ\n" + "\n\n".join(wrong)
     assert fired > 0.6 * cases, "the lane is vacuous: too few cases fire"

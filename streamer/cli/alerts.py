@@ -1,0 +1,115 @@
+"""``streamer alerts``: what a store holds, one line each; ``streamer alerts show ID`` tells one of them in full."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.text import Text
+
+from streamer.cli.incident_text import print_incident
+from streamer.cli.style import DIM, badge, output
+from streamer.ecs.incident import incident
+from streamer.errors import SettingsError
+from streamer.local import archive
+from streamer.service.durations import parse_duration
+from streamer.sigma.rules import LEVELS
+
+DEFAULT_STORE = Path("streamer.db")
+
+
+def alerts(  # noqa: PLR0913, PLR0917 (each is an option of the verb)
+    what: Annotated[
+        list[str] | None, typer.Argument(help="`show` and the beginning of an id. Default: list.", metavar="[show ID]")
+    ] = None,
+    store: Annotated[Path, typer.Option(help="The file that `streamer run` uses.", metavar="FILE")] = DEFAULT_STORE,
+    level: Annotated[str | None, typer.Option(help="This level or higher: " + ", ".join(LEVELS) + ".")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Event time: 1h, 2d, or 2026-11-24T10:00:00Z.", metavar="TIME")
+    ] = None,
+    rule: Annotated[str, typer.Option(help="Only alerts of this rule: its id or title.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="The newest this many.")] = 1000,
+    as_json: Annotated[bool, typer.Option("--json", help="The alert documents, one JSON object per line.")] = False,
+) -> None:
+    """List the alerts of a store in order of event time, while a service writes it or after.
+
+    Exit code: 0, also if there are none; 2 if the file is no store.
+
+    Example: streamer alerts --level high --since 1h · streamer alerts show 3f2c
+    """
+    if what:
+        _show(what, store, as_json=as_json)
+        return
+    wanted = archive.Wanted(since_us=_since_us(since), levels=_levels(level), rule=rule, limit=limit)
+    found = archive.alerts(store, wanted)
+    if as_json:
+        for alert in found:
+            sys.stdout.write(alert.body.decode() + "\n")
+        return
+    console = output()
+    for alert in found:
+        console.print(line_of(orjson.loads(alert.body)), soft_wrap=True)
+    if not found:
+        console.print("no alerts", style=DIM)
+
+
+def _show(words: list[str], store: Path, *, as_json: bool) -> None:
+    if len(words) != 2 or words[0] != "show":
+        raise SettingsError(f"`streamer alerts {' '.join(words)}` means nothing", hint="streamer alerts show ID")
+    alert = archive.alert(store, words[1])
+    if as_json:
+        sys.stdout.write(alert.body.decode() + "\n")
+        return
+    print_incident(incident(orjson.loads(alert.body)), output())
+
+
+def line_of(document: Mapping[str, Any]) -> Text:
+    """One line: when, level, title, why, and the beginning of the id."""
+    level = str(_at(document, "streamer.rule.level") or "")
+    line = Text()
+    line.append(str(document.get("@timestamp", ""))[:19].replace("T", " "), style=DIM)
+    line.append(" ")
+    line.append_text(badge(level))
+    line.append(" " * (max(map(len, LEVELS)) - len(level) + 1))
+    line.append(str(document.get("message", "")))
+    cluster = _at(document, "orchestrator.cluster.name")
+    if cluster:
+        line.append(f"  {cluster}", style=DIM)
+    line.append(f"  {str(_at(document, 'event.id') or '')[:12]}", style=DIM)
+    return line
+
+
+def _at(document: Mapping[str, Any], path: str) -> Any:
+    value: Any = document
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _levels(lowest: str | None) -> tuple[str, ...]:
+    if lowest is None:
+        return ()
+    if lowest not in LEVELS:
+        raise SettingsError(f"there is no level {lowest}", hint="one of " + ", ".join(LEVELS))
+    return LEVELS[LEVELS.index(lowest) :]
+
+
+def _since_us(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if re.fullmatch(r"\d+(ms|s|m|h|d)", text):
+        return time.time_ns() // 1_000 - parse_duration(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise SettingsError(f"--since {text} is no time", hint="for example 1h, or 2026-11-24T10:00:00Z") from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp() * 1_000_000)

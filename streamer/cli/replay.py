@@ -1,0 +1,163 @@
+"""``streamer replay``: recorded logs through the rules."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from streamer.authoring.replay import Recording, Replay
+from streamer.cli.recordings import STDIN, Opened, open_recording
+from streamer.cli.rules_in_force import rules_in_force
+from streamer.cli.style import messages
+from streamer.cli.summary import Tally, print_summary
+from streamer.cli.telling import FiringsTeller, JsonTeller, Teller, TextTeller
+from streamer.decode.source import SourceKind
+from streamer.errors import SettingsError
+from streamer.service.durations import parse_duration
+from streamer.sigma.rules import LEVELS, Level, RuleSet
+
+
+def replay(  # noqa: PLR0913, PLR0917 - one argument per option
+    files: Annotated[
+        list[str],
+        typer.Argument(help="Recorded logs: plain or gzip, any envelope; `-` is standard input.", metavar="FILE..."),
+    ],
+    rules: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rules", "-r", help="Rule file or folder, or `shipped`. Repeatable. Default: shipped.", metavar="DIR"
+        ),
+    ] = None,
+    kind: Annotated[
+        SourceKind | None, typer.Option(help="What the files carry. Default: told by their first records.")
+    ] = None,
+    cluster: Annotated[str, typer.Option(help="Cluster name where records do not tell.", metavar="NAME")] = "default",
+    lateness: Annotated[str, typer.Option(help="How far out of order events may be.", metavar="TIME")] = "10s",
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(help="History, so that rules know what is usual. Its alerts are not shown.", metavar="FILE"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Alert documents as NDJSON on standard output.")] = False,
+    firings: Annotated[
+        bool, typer.Option("--firings", help="Every firing of a correlation as NDJSON on standard output.")
+    ] = False,
+    fail_on: Annotated[
+        Level | None, typer.Option(help="Exit code 1 if an alert has this level or a higher one.")
+    ] = None,
+    placeholder: Annotated[
+        list[str] | None, typer.Option(help="Values for |expand. Repeatable.", metavar="NAME=VALUES")
+    ] = None,
+    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Run without rules that cannot be used.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary.")] = False,
+) -> None:
+    """Run rules over recorded logs; several files are merged by their clocks.
+
+    Exit code: 0 replayed, 1 --fail-on found its level, 2 a file or a rule cannot be used.
+
+    Example: streamer replay audit.log.gz pods.ndjson --cluster prod-1
+
+    Example: kubectl logs -f my-pod | streamer replay - --kind containers
+    """
+    if as_json and firings:
+        raise SettingsError("--json and --firings both want standard output", hint="give one of them")
+    in_force = rules_in_force(rules or [], placeholders=placeholder or [], skip_broken=skip_broken)
+    opened = [open_recording(name, kind) for name in dict.fromkeys(files)]
+    history = [open_recording(name, kind) for name in dict.fromkeys(baseline or []) if name not in files]
+    if not quiet:
+        _say_kinds([*opened, *history])
+    told_us = _lateness(lateness)
+    recordings = [Recording(item.source(cluster, told_us), item.lines) for item in opened]
+    recordings += [Recording(item.source(cluster, told_us), item.lines, history=True) for item in history]
+    teller = _teller(in_force, as_json=as_json, firings=firings, at_once=STDIN in files)
+    run = Run(in_force, recordings, [*opened, *history], teller)
+    stopped = run.go(show_progress=not quiet and sys.stderr.isatty() and STDIN not in files)
+    if not quiet:
+        run.summary()
+    raise typer.Exit(130 if stopped else _exit_code(run.tally, in_force, fail_on))
+
+
+def _teller(rules: RuleSet, *, as_json: bool, firings: bool, at_once: bool) -> Teller:
+    if as_json:
+        return JsonTeller(rules)
+    return FiringsTeller(rules) if firings else TextTeller(rules, at_once=at_once)
+
+
+class Run:
+    """One replay with its counts; ``go`` once."""
+
+    def __init__(
+        self, rules: RuleSet, recordings: Sequence[Recording], opened: Sequence[Opened], teller: Teller
+    ) -> None:
+        self.rules = rules
+        self.opened = opened
+        self.teller = teller
+        self.tally = Tally()
+        self.driver = Replay(rules, recordings)
+        self.elapsed_s = 0.0
+
+    def go(self, *, show_progress: bool) -> bool:
+        """Replay to the end. Returns whether it was stopped (Ctrl-C); what was found until then is told."""
+        started = time.monotonic()
+        stopped = False
+        try:
+            with _progress(self.opened, shown=show_progress) as moved:
+                for told in self.driver:
+                    self.tally.add(told)
+                    self.teller.tell(told)
+                    moved()
+        except KeyboardInterrupt:
+            stopped = True
+        self.elapsed_s = time.monotonic() - started
+        self.teller.finish()
+        return stopped
+
+    def summary(self) -> None:
+        """Counts per rule and what could not be read, on standard error."""
+        sys.stdout.flush()
+        console = messages()
+        console.print()
+        print_summary(console, self.tally, self.driver.engine, self.rules, elapsed_s=self.elapsed_s, opened=self.opened)
+
+
+@contextmanager
+def _progress(opened: Sequence[Opened], *, shown: bool) -> Iterator[Callable[[], None]]:
+    """A bar on a terminal, nothing elsewhere; yields what to call after every step."""
+    if not shown:
+        yield lambda: None
+        return
+    columns = (TextColumn("replaying"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=messages(), transient=True) as progress:
+        task = progress.add_task("", total=sum(item.size for item in opened) or None)
+        yield lambda: progress.update(task, completed=sum(item.done for item in opened))
+
+
+def _say_kinds(opened: Sequence[Opened]) -> None:
+    console = messages()
+    for item in opened:
+        how = "looks like" if item.guessed else "is taken as"
+        what = "an audit log" if item.kind == "audit" else "container logs"
+        other = "containers" if item.kind == "audit" else "audit"
+        hint = f" (else: --kind {other})" if item.guessed else ""
+        name = "standard input" if item.name == STDIN else item.name
+        console.print(f"{name} {how} {what}{hint}", soft_wrap=True)
+
+
+def _lateness(text: str) -> int:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise SettingsError(f"--lateness: {error}") from error
+
+
+def _exit_code(tally: Tally, rules: RuleSet, fail_on: Level | None) -> int:
+    if fail_on is None:
+        return 0
+    by_key = rules.by_key()
+    limit = LEVELS.index(fail_on)
+    return int(any(LEVELS.index(by_key[key].meta.level) >= limit for key in tally.alerts))

@@ -1,0 +1,117 @@
+"""Lines of Envoy and Istio's gateways."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamer.decode.access import client_address
+from streamer.decode.access_envoy import parse_json, parse_text
+
+TODAY = (
+    '[2026-01-01T00:00:00.123Z] "POST /pipeline/apis/v1beta1/runs?x=1 HTTP/1.1" 200 - via_upstream - "-" 312 1024 '
+    '35 34 "198.51.100.1,203.0.113.7" "Mozilla/5.0 (X11)" "aa-bb" "kubeflow.example" "10.1.2.3:3000" '
+    "outbound|80||ml-pipeline-ui.kubeflow.svc.cluster.local 10.0.0.9:41234 10.0.0.9:8080 203.0.113.7:51422 - -"
+)
+ISTIO_2020 = (
+    '[2020-04-01T10:00:00.123Z] "GET / HTTP/1.1" 200 - "-" "-" 0 1024 35 34 "203.0.113.7" "curl/7" "aa-bb" '
+    '"kubeflow.example" "10.1.2.3:8082" outbound|80||centraldashboard.kubeflow.svc.cluster.local - 10.0.0.9:80 '
+    "203.0.113.7:51422 - -"
+)
+ENVOY = (
+    '[2026-01-01T00:00:00.123Z] "GET /x HTTP/2" 503 UF,URX 0 91 1 - '
+    '"203.0.113.7" "curl/7" "aa-bb" "host:443" "10.1.2.3:80"'
+)
+
+
+def test_the_format_of_today_is_read():
+    access = parse_text(TODAY)
+    assert access is not None
+    assert (access.method, access.uri, access.status) == ("POST", "/pipeline/apis/v1beta1/runs?x=1", 200)
+    assert (access.peer, access.forwarded) == ("203.0.113.7", ("198.51.100.1", "203.0.113.7"))
+    assert (access.user_agent, access.request_id, access.host) == ("Mozilla/5.0 (X11)", "aa-bb", "kubeflow.example")
+    assert access.stamp is not None
+    assert access.stamp.us == 1_767_225_600_123_000
+
+
+def test_the_format_of_2020_is_read():
+    access = parse_text(ISTIO_2020)
+    assert access is not None
+    assert (access.method, access.uri, access.status, access.peer) == ("GET", "/", 200, "203.0.113.7")
+    assert (access.user_agent, access.host) == ("curl/7", "kubeflow.example")
+
+
+def test_envoys_own_format_is_read():
+    access = parse_text(ENVOY)
+    assert access is not None
+    assert (access.uri, access.status, access.peer, access.forwarded) == ("/x", 503, None, ("203.0.113.7",))
+    assert access.host == "host:443"
+
+
+def test_a_request_that_never_got_an_answer_has_status_zero():
+    access = parse_text(TODAY.replace(" 200 - ", " 0 DC "))
+    assert access is not None
+    assert access.status == 0
+
+
+def test_what_was_not_there_is_none():
+    access = parse_text(TODAY.replace('"198.51.100.1,203.0.113.7" "Mozilla/5.0 (X11)"', '"-" "-"'))
+    assert access is not None
+    assert (access.forwarded, access.user_agent) == ((), None)
+
+
+def test_an_address_of_version_six_loses_brackets_and_port():
+    access = parse_text(TODAY.replace("203.0.113.7:51422", "[2001:db8::7]:51422"))
+    assert access is not None
+    assert access.peer == "2001:db8::7"
+
+
+def test_quotes_in_a_header_cannot_forge_the_peer():
+    forged = TODAY.replace('"198.51.100.1,', '"1.1.1.1" "ua" "id" "host" "up" ,')
+    access = parse_text(forged)
+    assert access is not None
+    assert client_address(access, 0) == "203.0.113.7"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "[",
+        "[2026-01-01T00:00:00.123Z]",
+        '[2026-01-01T00:00:00.123Z] "GET / HTTP/1.1" 200',
+        "[2026-01-01T00:00:00.123Z] GET / 200 - - - - - - - - - -",
+        "[2026-01-01 00:00:00.1]  net      new job from pool.example:3333 diff 1000 algo rx/0 height 1",
+        '[2026-01-01T00:00:00.123Z] "' + '"' * 50_000,
+        "[2026-01-01T00:00:00.123Z] " + '"a" ' * 20_000,
+        "[2026-01-01T00:00:00.123Z] " + "a " * 20_000,
+    ],
+)
+def test_other_lines_are_no_access_lines(line):
+    assert parse_text(line) is None
+
+
+def test_the_json_format_is_read():
+    access = parse_json(
+        {
+            "start_time": "2026-01-01T00:00:00.123Z",
+            "method": "GET",
+            "path": "/pipeline/",
+            "response_code": 200,
+            "x_forwarded_for": "203.0.113.7",
+            "user_agent": "curl",
+            "authority": "kubeflow.example",
+            "request_id": "aa",
+            "downstream_remote_address": "203.0.113.7:1",
+        }
+    )
+    assert access is not None
+    assert (access.method, access.uri, access.status, access.peer) == ("GET", "/pipeline/", 200, "203.0.113.7")
+
+
+@pytest.mark.parametrize("status", [None, True, [], "20x", 2.5])
+def test_a_confused_status_is_none(status):
+    access = parse_json({"start_time": "x", "method": "GET", "path": "/", "response_code": status})
+    assert access is not None
+    assert access.status is None
+    assert parse_json({"method": "GET", "path": "/"}) is None
+    assert parse_json({"start_time": 1, "method": [], "path": "/"}) is None

@@ -1,0 +1,65 @@
+"""Lines of oauth2-proxy, key=value servers and the Pipelines web interface."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamer.decode.access_other import parse_method_url, parse_oauth2_proxy, parse_pairs
+
+
+def test_a_request_line_of_oauth2_proxy_is_read():
+    access = parse_oauth2_proxy(
+        "203.0.113.7:5000 - 8c1b - eve@example.org [2026/01/01 00:00:01] kubeflow.example "
+        'GET - "/oauth2/auth" HTTP/1.1 "UA" 202 0 0.001'
+    )
+    assert access is not None
+    assert (access.method, access.uri, access.status, access.peer) == ("GET", "/oauth2/auth", 202, "203.0.113.7")
+    assert (access.user, access.request_id, access.host) == ("eve@example.org", "8c1b", "kubeflow.example")
+
+
+def test_its_older_form_without_request_id_is_read():
+    access = parse_oauth2_proxy('10.0.0.1 - - [2026/01/01 00:00:01] k GET - "/" HTTP/1.1 "UA" 403 0 0.001')
+    assert access is not None
+    assert (access.user, access.request_id, access.status) == (None, None, 403)
+
+
+@pytest.mark.parametrize(
+    ("line", "method", "uri"),
+    [
+        ("GET /pipeline/apis/v1beta1/runs/x", "GET", "/pipeline/apis/v1beta1/runs/x"),
+        ("POST /apis/v2beta1/runs?a=b", "POST", "/apis/v2beta1/runs?a=b"),
+    ],
+)
+def test_method_and_address_are_all_the_web_interface_prints(line, method, uri):
+    access = parse_method_url(line)
+    assert access is not None
+    assert (access.method, access.uri, access.status, access.peer) == (method, uri, None, None)
+
+
+@pytest.mark.parametrize("line", ["", "GET", "get /x", "GET x", "I said GET /x and more", "Server listening at /x"])
+def test_other_lines_are_none(line):
+    assert parse_method_url(line) is None
+
+
+def test_argo_servers_lines_are_read():
+    access = parse_pairs(
+        'time="2026-01-01T00:00:01.5Z" level=info duration=1ms method=GET path=/workflows size=12 status=200'
+    )
+    assert access is not None
+    assert (access.method, access.uri, access.status) == ("GET", "/workflows", 200)
+    assert access.stamp is not None
+
+
+def test_authservices_lines_are_read():
+    access = parse_pairs(
+        'time="2026-01-01T00:00:01Z" level=info msg="no session" ip=10.0.0.1 request="GET /pipeline/ HTTP/1.1"'
+    )
+    assert access is not None
+    assert (access.method, access.uri, access.peer) == ("GET", "/pipeline/", "10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "line", ["", "level=info msg=started", 'a="' * 20_000, "a=b " * 20_000, 'request="' + "\\" * 50_000]
+)
+def test_pairs_without_a_request_are_none(line):
+    assert parse_pairs(line) is None

