@@ -85,7 +85,10 @@ def _lanes() -> dict[str, tuple[CorrelationRule, Feed]]:
         "temporal_ordered a b c, never": (rule("temporal_ordered", "a b c"), _of("b c")),
         "temporal_ordered a b, halves": (rule("temporal_ordered", "a b"), _halves("a", "b")),
         "temporal_ordered b a, halves": (rule("temporal_ordered", "b a"), _halves("a", "b")),
-        "temporal_ordered a not b c": (rule("temporal_ordered", "a b c", expression("a and c and not b")), _of("a b c")),
+        "temporal_ordered a not b c": (
+            rule("temporal_ordered", "a b c", expression("a and c and not b")),
+            _of("a b c"),
+        ),
         "temporal_ordered, skew": (rule("temporal_ordered", "a b c", skew=2), _of("a b c")),
         "temporal_ordered, one event for two rules": (rule("temporal_ordered", "a b"), _twice),
     }

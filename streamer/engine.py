@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from streamer.correlate import Clocks, CorrelateLimits, Correlator, RestoreReport, Told
 from streamer.decode import Decoded, Decoder, Source
 from streamer.detect import Detector, RuleFailure
-from streamer.model import Alert, DeadLetter, Event, Firing, Match, Notice, Position, Record
+from streamer.model import Alert, DeadLetter, Event, Firing, Match, Notice, Record
 from streamer.ports import Partition
 from streamer.sigma.rules import RuleSet
 
@@ -66,6 +66,14 @@ class EngineCounters:
     failures: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """The events of one record, and the watermark as it stood when the record arrived."""
+
+    events: tuple[Event, ...]
+    watermark_us: int | None
+
+
 class Engine:
     """Records in, alerts out.
 
@@ -108,18 +116,12 @@ class Engine:
             KeyError: a record of a partition that was not expected.
         """
         output = Output()
-        arrivals: list[tuple[Record, Decoded]] = []
+        arrivals: list[_Arrival] = []
         events: list[Event] = []
         for record in records:
-            position = record.position
-            partition = (position.source, position.partition)
-            decoded = self._decoders[partition].decode(record)
-            self._touched.add(partition)
-            self.counters.records += 1
-            self.counters.bytes += len(record.value)
-            self._count(decoded, output)
-            arrivals.append((record, decoded))
-            events += decoded.events
+            arrival = self._read(record, output)
+            arrivals.append(arrival)
+            events += arrival.events
         matches = self._detect(events, output)
         self._correlate(arrivals, matches, output)
         return output
@@ -140,7 +142,7 @@ class Engine:
             self._tell(self.correlator.feed(match), output)
         self.clocks.end(partition)
         if self.clocks.all_ended():
-            self._tell(self.correlator.finish(), output)
+            self._tell(self.correlator.finish(self.clocks.newest()), output)
             return output
         return self._advanced(output)
 
@@ -201,29 +203,45 @@ class Engine:
         output.failures += detected.failures
         return list(detected.matches)
 
-    def _correlate(self, arrivals: Sequence[tuple[Record, Decoded]], matches: Sequence[Match], output: Output) -> None:
+    def _read(self, record: Record, output: Output) -> _Arrival:
+        """Decode one record and let it move its partition's clock."""
+        partition = (record.position.source, record.position.partition)
+        decoded = self._decoders[partition].decode(record)
+        self._touched.add(partition)
+        self.counters.records += 1
+        self.counters.bytes += len(record.value)
+        self._count(decoded, output)
+        before_us = self.clocks.watermark()
+        events = tuple(self._timed(event, partition) for event in decoded.events)
+        stamp_us = max((event.time_us for event in events if event.has_stamp), default=None)
+        self.clocks.observe(partition, stamp_us, record.append_time_us)
+        return _Arrival(events, before_us)
+
+    def _timed(self, event: Event, partition: Partition) -> Event:
+        """An event without any time happened, as far as anybody can tell, when its neighbours did."""
+        if event.has_stamp or "no-time" not in event.flags:
+            return event
+        reached_us = self.clocks.reached(partition)
+        return event if reached_us is None else replace(event, time_us=reached_us)
+
+    def _correlate(self, arrivals: Sequence[_Arrival], matches: Sequence[Match], output: Output) -> None:
         """Interleave matches with the watermark as it moved, record by record."""
         pending = 0
         deadline = self.correlator.next_deadline()
-        watermark = self.clocks.watermark()
-        for record, decoded in arrivals:
-            position = record.position
-            while pending < len(matches) and matches[pending].position == position:
-                self._bring_to(watermark, output)
-                self._tell(self.correlator.feed(matches[pending]), output)
-                pending += 1
+        for arrival in arrivals:
+            before_us = arrival.watermark_us
+            if before_us is not None and deadline is not None and before_us >= deadline:
+                self._bring_to(before_us, output)
                 deadline = self.correlator.next_deadline()
-            watermark = self._observe(position, record.append_time_us, decoded)
-            if watermark is not None and deadline is not None and watermark >= deadline:
-                self._bring_to(watermark, output)
-                deadline = self.correlator.next_deadline()
-        self._bring_to(watermark, output)
-
-    def _observe(self, position: Position, append_time_us: int | None, decoded: Decoded) -> int | None:
-        stamp = max((event.time_us for event in decoded.events if event.has_stamp), default=None)
-        partition = (position.source, position.partition)
-        self.clocks.observe(partition, stamp, append_time_us)
-        return self.clocks.watermark()
+            if pending == len(matches):
+                continue
+            for event in arrival.events:
+                while pending < len(matches) and _tells(matches[pending], event):
+                    self._bring_to(before_us, output)
+                    self._tell(self.correlator.feed(matches[pending]), output)
+                    pending += 1
+                    deadline = self.correlator.next_deadline()
+        self._bring_to(self.clocks.watermark(), output)
 
     def _bring_to(self, watermark_us: int | None, output: Output) -> None:
         if watermark_us is not None:
@@ -244,3 +262,7 @@ class Engine:
 def _decoder_key(partition: Partition) -> bytes:
     name, number = partition
     return _DECODER + str(number).encode() + b"\x00" + name.encode()
+
+
+def _tells(match: Match, event: Event) -> bool:
+    return match.index == event.index and match.position == event.position

@@ -95,7 +95,7 @@ class Request:
             event["impersonatedUser"] = {"username": self.form["as"], "groups": ["system:authenticated"]}
         event["sourceIPs"] = [str(self.form.get("ip") or address_of(str(event["user"]["username"])))]
         event["userAgent"] = str(self.form.get("agent") or agent_of(str(event["user"]["username"])))
-        reference = self._reference(answer if answered else None)
+        reference = self._reference(answered=answered)
         if reference:
             event["objectRef"] = reference
         if answered:
@@ -183,15 +183,16 @@ class Request:
             return "?limit=500"
         return "?fieldManager=kubectl" if self.verb == "patch" else ""
 
-    def _reference(self, answer: dict[str, Any] | None) -> dict[str, Any]:
+    def _reference(self, *, answered: bool) -> dict[str, Any]:
+        """A new object's name comes from its body, which is read after ``RequestReceived`` was written."""
         if not self.resource:
             return {}
-        del answer
-        uid = self.form.get("uid") if self.verb != "create" or self.subresource else None
+        known = self.verb != "create" or bool(self.subresource)
+        uid = self.form.get("uid") if known else None
         found = {
             "resource": self.resource,
             "namespace": self.form.get("namespace"),
-            "name": self._name(),
+            "name": self._name() if known or answered else "",
             "uid": uid,
             "apiGroup": self.group,
             "apiVersion": self.version,

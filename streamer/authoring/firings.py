@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
 from typing import Any
 
 import orjson
 
 from streamer.ecs.members import Rules
-from streamer.ecs.safe import timestamp
+from streamer.ecs.safe import scalar_of, timestamp
 from streamer.model import Firing, Match, Position
 from streamer.sigma.rules import CorrelationRule
 
@@ -42,7 +44,21 @@ def _rule_name(key: str, rules: Rules) -> str:
 
 def _key(firing: Firing) -> dict[str, Any]:
     """The key's values as the canonical JSON texts they are compared by."""
-    return {name: orjson.Fragment(text) for name, text in zip(firing.key_names, firing.key, strict=True)}
+    return {name: _json(text) for name, text in zip(firing.key_names, firing.key, strict=True)}
+
+
+def _json(text: str) -> Any:
+    """The text itself where it can be written; lone surrogates only as escapes, infinities as text."""
+    value = scalar_of(text)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value == text:
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return orjson.Fragment(json.dumps(value))
+    return orjson.Fragment(text)
 
 
 def _member(match: Match, rules: Rules) -> dict[str, Any]:

@@ -119,7 +119,8 @@ def _recordings(folder: Path, name: str, *, history: bool) -> list[Recording]:
 def _print_scene(console: Console, attack: _Told, rules: RuleSet) -> None:
     count = len(rules.detections) + len(rules.correlations)
     unreadable = f" ({attack.unreadable} of them broken, as in real life)" if attack.unreadable else ""
-    scene = Text("A Kubeflow cluster. Its dashboard is open to the internet.\n", style=STRONG)
+    scene = Text()
+    scene.append("A Kubeflow cluster. Its dashboard is open to the internet.\n", style=STRONG)
     scene.append(
         f"{attack.records:,} records of its audit log and its container logs{unreadable}, {count} rules, "
         f"{duration_text(attack.took_us)}. What happened?",

@@ -30,6 +30,14 @@ EXACT: Final = "green"
 BY_TIME: Final = "yellow"
 
 
+class _Console(Console):
+    """A console that lets a closed pipe be handled in one place, by :func:`streamer.cli.main`."""
+
+    def on_broken_pipe(self) -> None:
+        """Say that nobody reads any more."""
+        raise BrokenPipeError
+
+
 def output() -> Console:
     """Standard output, for what was asked for."""
     return _console(stderr=False)
@@ -42,7 +50,7 @@ def messages() -> Console:
 
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
-    console = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    console = _Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False)
     if console.is_terminal or os.environ.get("COLUMNS", "").isdigit():
         console.width = min(console.width, MAX_WIDTH)
     else:

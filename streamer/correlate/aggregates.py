@@ -13,7 +13,6 @@ from typing import Final
 
 from streamer.correlate.counts import window_of
 from streamer.correlate.firings import Completed
-from streamer.correlate.limits import BEGINNING, FOREVER
 from streamer.correlate.plan import Address, Arrival, Plan
 from streamer.correlate.sequence import Runs, Sums
 from streamer.correlate.state import KeyState
@@ -52,7 +51,6 @@ class AggregateState(KeyState):
         self._threshold = Fraction(plan.count.threshold)
         self._queue: list[int] = []
         self._queued: set[int] = set()
-        self._blind = (FOREVER, BEGINNING)
 
     def take(self, arrival: Arrival) -> list[Completed]:
         """Keep an event with a number; one behind the watermark is judged at once."""
@@ -71,11 +69,6 @@ class AggregateState(KeyState):
             self._queued.add(time)
             heappush(self._queue, time)
 
-    def refuse(self, arrival: Arrival) -> None:
-        """A number is missing: windows that would hold it do not fire."""
-        time = arrival.match.time_us
-        self._blind = (min(self._blind[0], time), max(self._blind[1], time))
-
     def judge(self, watermark: int) -> list[Completed]:
         """Judge the events before the watermark, in order of time."""
         done: list[Completed] = []
@@ -91,7 +84,7 @@ class AggregateState(KeyState):
 
     def _judged(self, time: int) -> list[Completed]:
         start = time - self.plan.rule.timespan_us
-        if start <= self._blind[1] and self._blind[0] <= time:
+        if self.blind.covers(start, time):
             return []
         result = self._numbers.result(start, time)
         if not OPERATORS[self.plan.count.op](result, self._threshold):

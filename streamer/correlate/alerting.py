@@ -18,7 +18,8 @@ from streamer.sigma.rules import DetectionRule
 class AlertingDetection:
     """What one alerting detection has told."""
 
-    def __init__(self, rule: DetectionRule, counters: Counters) -> None:
+    def __init__(self, rule: DetectionRule, counters: Counters, room: int) -> None:
+        self._room = room
         self.rule = rule
         self.name = rule.meta.key
         self._by = rule.suppress.by if rule.suppress is not None else None
@@ -36,6 +37,10 @@ class AlertingDetection:
         if not fresh:
             self._counters.duplicates[self.name] += 1
         for key in fresh:
+            if len(self._told) >= self._room:
+                # What cannot be remembered is told all the same, and again if it comes again.
+                self._counters.refused[self.name] += 1
+                continue
             self._remember(key, match.time_us, max(match.time_us, watermark) + self.rule.reach_us)
             self.changed[key, match.time_us] = None
         return [self._firing(match, names, key) for key in fresh]

@@ -119,7 +119,7 @@ class ChainState(KeyState):
         times = [time for time, _ in chain.values()]
         looks_from, looks_until = FOREVER, BEGINNING
         for ref, first, last in self._forbidden(way, chain):
-            if first <= last and self.ledger.latest(ref, first, last) is not None:
+            if first <= last and (self.ledger.latest(ref, first, last) or self.blind.covers(first, last)):
                 return
             looks_from, looks_until = min(looks_from, first), max(looks_until, last)
         done = Completed(

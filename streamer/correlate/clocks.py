@@ -90,6 +90,11 @@ class PartitionClock:
         self._watermark_us = FOREVER
 
     @property
+    def event_us(self) -> int | None:
+        """The largest event time that counts; ``None`` before the first."""
+        return self._event_us
+
+    @property
     def watermark_us(self) -> int | None:
         """Everything older has been read; ``None`` as long as that cannot be said of any time."""
         return self._watermark_us
@@ -148,6 +153,14 @@ class Clocks:
         if self._clocks and (self._watermark_us is None or lowest > self._watermark_us):
             self._watermark_us = lowest
         return self._watermark_us
+
+    def reached(self, partition: Partition) -> int | None:
+        """The largest confirmed event time of a partition. Raises ``KeyError`` if it is not expected."""
+        return self._clocks[partition].event_us
+
+    def newest(self) -> int | None:
+        """The largest confirmed event time of all partitions: the time of the last event of the stream."""
+        return max((clock.event_us for clock in self._clocks.values() if clock.event_us is not None), default=None)
 
     def slowest(self) -> Partition | None:
         """The partition that holds the watermark back: one not heard of, else the one least far."""

@@ -42,13 +42,15 @@ class Correlator:
         for rule in rules.correlations:
             if rule.alerts:
                 hold = max(rule.suppress.gap_us, rule.timespan_us) + rule.reach_us
-                self._alerters[rule.meta.key] = Alerter(rule, rule.suppress, hold, links)
+                self._alerters[rule.meta.key] = Alerter(rule, rule.suppress, hold, links, limits)
         for detection in rules.detections:
             if detection.alerts:
                 suppress = detection.suppress or _ONCE
                 hold = suppress.gap_us + detection.reach_us
-                self._alerters[detection.meta.key] = Alerter(detection, suppress, hold, links)
-                self._detections[detection.meta.key] = AlertingDetection(detection, self.counters)
+                self._alerters[detection.meta.key] = Alerter(detection, suppress, hold, links, limits)
+                self._detections[detection.meta.key] = AlertingDetection(
+                    detection, self.counters, limits.entries_per_rule
+                )
         self._store = Store(rules, self._cascade, self._detections, self._alerters)
 
     def feed(self, match: Match) -> Told:
@@ -107,7 +109,7 @@ class Correlator:
         for firing, seen in zip(told.firings, told.seen, strict=True):
             alerter = self._alerters.get(firing.rule)
             if alerter is not None:
-                told.alerts += alerter.alerts(firing, seen if len(seen) > 1 and firing.suppress_key in seen else ())
+                alerter.tell(firing, seen if firing.suppress_key in seen else (), told)
         return told
 
     # -- state ------------------------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ def window_of(state: KeyState, start: int, end: int) -> Completed:
             named[match.identity] = match
             if len(named) == NAMED:
                 break
-        state.gather(done.gathered, ref, state.ledger.backwards(ref, start, end))
+        state.gather(done.gathered, ref, (start, end))
     done.window = (first, end)
     return done
 

@@ -13,6 +13,9 @@ from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 
 from streamer.correlate import codec
+from streamer.correlate.limits import CorrelateLimits
+from streamer.correlate.pressure import Contributors, Pressure
+from streamer.correlate.told import Told
 from streamer.model import Alert, Firing, Key
 from streamer.sigma.rules import CorrelationRule, DetectionRule, Suppress
 
@@ -34,8 +37,10 @@ class Episode:
 class EpisodeBook:
     """The episodes of one rule."""
 
-    def __init__(self, suppress: Suppress, hold_us: int) -> None:
+    def __init__(self, suppress: Suppress, hold_us: int, room: int) -> None:
         self._suppress = suppress
+        self._room = room
+        self.overflows = 0
         self._hold = hold_us
         self._episodes: dict[Key, list[Episode]] = {}
         self._ends: list[tuple[int, Key]] = []
@@ -45,9 +50,12 @@ class EpisodeBook:
         return len(self._episodes)
 
     def fold(self, key: Key, time: int) -> bool:
-        """Take a firing in; ``True`` if it opens an episode."""
-        self.changed[key] = None
+        """Take a firing in; ``True`` if it opens an episode. Without room it is told and not remembered."""
         episodes = self._episodes.get(key)
+        if episodes is None and len(self._episodes) >= self._room:
+            self.overflows += 1
+            return True
+        self.changed[key] = None
         if episodes is None:
             episodes = self._episodes[key] = []
             heappush(self._ends, (time, key))
@@ -114,20 +122,39 @@ class Links:
 
 
 class Alerter:
-    """Turns the firings of one rule into alerts."""
+    """Turns the firings of one rule into alerts.
 
-    def __init__(self, rule: DetectionRule | CorrelationRule, suppress: Suppress, hold_us: int, links: Links) -> None:
+    Args:
+        rule: the rule.
+        suppress: how its firings are folded.
+        hold_us: how long after its last firing an episode may still be joined.
+        links: counts the joins of a chain.
+        limits: how many episodes are remembered.
+    """
+
+    def __init__(
+        self,
+        rule: DetectionRule | CorrelationRule,
+        suppress: Suppress,
+        hold_us: int,
+        links: Links,
+        limits: CorrelateLimits,
+    ) -> None:
         self._rule = rule
         self._links = links
-        self.book = EpisodeBook(suppress, hold_us)
+        self._pressure = Pressure(rule.meta.key, Contributors(limits.sources))
+        self.book = EpisodeBook(suppress, hold_us, limits.entries_per_rule)
 
-    def alerts(self, firing: Firing, suppress_keys: tuple[Key, ...] = ()) -> list[Alert]:
-        """The alerts a firing opens: one for every episode key it has."""
-        found: list[Alert] = []
-        for key in suppress_keys or (firing.suppress_key or firing.key,):
+    def tell(self, firing: Firing, suppress_keys: tuple[Key, ...], told: Told) -> None:
+        """Add the alerts a firing opens: one for every episode key it has (its own key if none are given)."""
+        own = firing.suppress_key or firing.key
+        for key in suppress_keys or (own,):
             if not self.book.fold(key, firing.time_us):
                 continue
-            shown = firing if key == (firing.suppress_key or firing.key) else replace(firing, suppress_key=key)
+            shown = firing if key == own else replace(firing, suppress_key=key)
             exact, by_time = self._links.of(firing)
-            found.append(Alert(alert_id(self._rule, key, firing.time_us), shown, exact, by_time))
-        return found
+            told.alerts.append(Alert(alert_id(self._rule, key, firing.time_us), shown, exact, by_time))
+        if self.book.overflows:
+            notice = self._pressure.hit("episodes", firing.time_us, self.book.overflows)
+            self.book.overflows = 0
+            told.notices += [notice] if notice is not None else []

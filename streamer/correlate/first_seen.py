@@ -107,7 +107,7 @@ class FirstSeenState(KeyState):
                 seen=fresh,
                 looks_from=time - rule.timespan_us,
             )
-            self.gather(done.gathered, ref, [match])
+            self.gather_from(done.gathered, ref, match)
             yield done
 
     def deadline(self) -> int | None:

@@ -7,7 +7,7 @@ and gets back what came true; in one process that is :mod:`streamer.correlate.ca
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import TypeAlias
 
@@ -16,7 +16,7 @@ from streamer.correlate.counts import CountState
 from streamer.correlate.firings import Completed
 from streamer.correlate.first_seen import Beginnings, FirstSeenState
 from streamer.correlate.keys import keys_of
-from streamer.correlate.limits import Counters, CorrelateLimits
+from streamer.correlate.limits import BEGINNING, CorrelateLimits, Counters
 from streamer.correlate.ordered import OrderedState
 from streamer.correlate.plan import Address, Arrival, Plan
 from streamer.correlate.pressure import Contributors, Pressure
@@ -72,10 +72,11 @@ class Host:
             return []
         if overflow:
             self._counters.key_overflow[self.name] += overflow
-            self._say("keys", match, watermark)
+            self._say("keys", match.time_us, watermark, overflow)
         if not self._has_value(ref, match):
             self._counters.missing_value[self.name] += 1
             return []
+        self._note_overflow(ref, match, watermark)
         arrival = Arrival(ref, match, watermark)
         return [came for key in keys for came in self._take(key, arrival)]
 
@@ -87,6 +88,17 @@ class Host:
             return all(match.values.get(name) for name in fields)
         return bool(numbers_of(match, fields))
 
+    def _note_overflow(self, ref: int, match: Match, watermark: int) -> None:
+        if self.plan.rule.type != "value_count":
+            return
+        total = 1
+        for name in self.plan.counted_fields(ref):
+            total *= len(match.values[name])
+        over = total - self.plan.limits.values_per_match
+        if over > 0:
+            self._counters.value_overflow[self.name] += over
+            self._say("values", match.time_us, watermark, over)
+
     def _take(self, key: Key, arrival: Arrival) -> Iterator[Came]:
         state = self.states.get(key)
         if state is not None and state.is_known(arrival):
@@ -96,14 +108,13 @@ class Host:
         if state is None:
             state = self.new_state(key)
         if not self._has_room(state, arrival):
-            self._counters.refused[self.name] += 1
-            self.pressure.sources.add(" ".join(key))
-            if not fresh:
-                state.refuse(arrival)
-            self._say("entries", arrival.match, arrival.watermark)
+            self._refuse(key, None if fresh else state, arrival)
             return
         if fresh:
             self.states[key] = state
+            if self.pressure.blind:
+                state.blind = replace(self.pressure.blind)
+                state.note("b")
         self._counters.used[self.name] += 1
         before = state.size()
         came = state.take(arrival)
@@ -133,19 +144,33 @@ class Host:
         limits = self.plan.limits
         if not state.needs_room(arrival):
             return True
-        share = 1.0 if not state.is_first_step(arrival.ref) else 1.0 - limits.reserved
+        share = 1.0 - limits.reserved if state.is_first_step(arrival.ref) else 1.0
+        has_steps = self.plan.rule.type.startswith("temporal")
         return (
             state.size() < limits.entries_per_key
-            and self._used < limits.entries_per_rule * share
+            and self._used < limits.entries_per_rule * (share if has_steps else 1.0)
             and self._room.used < limits.entries * share
         )
+
+    def _refuse(self, key: Key, state: KeyState | None, arrival: Arrival) -> None:
+        time = arrival.match.time_us
+        self._counters.refused[self.name] += 1
+        for name, text in zip(self.plan.key_names, key, strict=True):
+            self.pressure.sources.add(f"{name}={text}")
+        if state is None:
+            self.pressure.blind.widen(time)
+        else:
+            state.refuse(time)
+            self._schedule(key, state)
+        self._say("entries", time, arrival.watermark)
 
     def _resized(self, by: int) -> None:
         self._used += by
         self._room.used += by
 
-    def _say(self, what: str, match: Match, watermark: int) -> None:
-        notice = self.pressure.hit(what, max(watermark, match.time_us) if watermark < 0 else watermark)
+    def _say(self, what: str, time: int, watermark: int, times: int = 1) -> None:
+        # Event time as far as it is certain: a single stamp from the future must not silence the next notices.
+        notice = self.pressure.hit(what, time if watermark == BEGINNING else watermark, times)
         if notice is not None:
             self.notices.append(notice)
 
@@ -194,6 +219,7 @@ class Host:
 
     def expire(self, watermark: int) -> None:
         """Forget what is of no use any more."""
+        self.pressure.expire(watermark - self.plan.hold_us)
         while self._expiring and self._expiring[0][0] < watermark:
             due, key = heappop(self._expiring)
             state = self.states.get(key)

@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, TypeAlias
 
+from streamer.correlate.digest import Digest, texts_of
 from streamer.correlate.sequence import Runs
 from streamer.model import Match
 
 Moment: TypeAlias = tuple[int, bytes]
 """(time, identity): the order of matches; "latest" is the greatest (names must not depend on arrival)."""
+
+_PATIENCE: Final = 256
+"""Matches looked at one by one before an index over their values is made."""
 
 NAMED: Final = 20
 """Members a step shows at most (SEMANTICS A4)."""
@@ -29,13 +33,14 @@ class Ledger:
             two referenced rules.
     """
 
-    __slots__ = ("_seen", "lines", "matches", "shared")
+    __slots__ = ("_digests", "_seen", "lines", "matches", "shared")
 
     def __init__(self, refs: int) -> None:
         self.lines: list[Runs[Moment]] = [Runs() for _ in range(refs)]
         self.matches: list[dict[bytes, Match]] = [{} for _ in range(refs)]
         self._seen: dict[bytes, int] = {}
         self.shared = 0
+        self._digests: dict[tuple[int, str], Digest] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self.matches))
@@ -50,6 +55,9 @@ class Ledger:
         before = self._seen.get(identity, 0)
         self._seen[identity] = before + 1
         self.shared += before > 0
+        for (other, _), digest in self._digests.items():
+            if other == ref:
+                digest.add(match)
         return True
 
     def held(self, identity: bytes) -> int:
@@ -59,6 +67,8 @@ class Ledger:
     def drop_before(self, time: int) -> list[tuple[int, Match]]:
         """Forget all matches older than ``time``; returns them with their references."""
         gone: list[tuple[int, Match]] = []
+        for digest in self._digests.values():
+            digest.drop_before(time)
         for ref, line in enumerate(self.lines):
             gone += [(ref, self._forget(ref, identity)) for _, identity in line.drop_before((time,))]
         return gone
@@ -93,6 +103,27 @@ class Ledger:
             if time < start:
                 return
             yield matches[identity]
+
+    def newest_values(self, ref: int, source: str, span: tuple[int, int], found: set[str]) -> Iterator[Match]:
+        """The matches of a reference in a span of time that have a value not among ``found``, latest first.
+
+        ``found`` may grow meanwhile. Only where many matches have few values is an index worth its upkeep, so it is
+        made when a search has gone on for long.
+        """
+        first, last = span
+        digest = self._digests.get((ref, source))
+        if digest is None:
+            for looked, match in enumerate(self.backwards(ref, first, last)):
+                if looked == _PATIENCE:
+                    break
+                if not found.issuperset(texts_of(match, source)):
+                    yield match
+            else:
+                return
+            last = match.time_us
+            digest = self._digests[ref, source] = Digest(source, self.matches[ref].values())
+        for _, identity in digest.newest(first, last, found):
+            yield self.matches[ref][identity]
 
     def count(self, ref: int, start: int, end: int) -> int:
         """How many matches a reference has in [start, end]."""

@@ -49,6 +49,7 @@ class Counters:
         missing_value: matches without the counted field, or without a number in it.
         key_overflow: keys left out because one match had more than sixteen.
         duplicates: matches that were told before.
+        value_overflow: values left out because one match had too many.
         refused: matches that no limit had room for.
         used: matches taken in.
     """
@@ -58,6 +59,7 @@ class Counters:
     missing_key: Counter[str] = field(default_factory=Counter)
     missing_value: Counter[str] = field(default_factory=Counter)
     key_overflow: Counter[str] = field(default_factory=Counter)
+    value_overflow: Counter[str] = field(default_factory=Counter)
     duplicates: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     used: Counter[str] = field(default_factory=Counter)

@@ -12,7 +12,7 @@ candidate in it is tried.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from streamer.correlate.chains import Chain, ChainState
 from streamer.correlate.firings import Completed
@@ -117,13 +117,12 @@ class OrderedState(ChainState):
             moment = self.ledger.lines[ref].before((step + skew + 1,))
             assert moment is not None
             step = moment[0]
-            self.gather(done.gathered, ref, self._taking_part(way, event, ref, (earliest[ref], step)))
-        self.gather(done.gathered, refs[-1], [self.ledger.matches[refs[-1]][event[1]]])
+            self.gather(done.gathered, ref, (earliest[ref], step), self._taking_part(way, event, ref))
+        self.gather_from(done.gathered, refs[-1], self.ledger.matches[refs[-1]][event[1]])
 
-    def _taking_part(self, way: int, event: Moment, ref: int, span: tuple[int, int]) -> Iterator[Match]:
-        """The matches of a step in some chain ending at the event, latest first."""
-        plain = self._is_plain()
+    def _taking_part(self, way: int, event: Moment, ref: int) -> Callable[[Match], bool] | None:
+        """Which matches of a step are in some chain ending at the event; ``None`` if all in the span are."""
+        if self._is_plain():
+            return None
         search = Search(self.ledger, self.plan, self._ways[way])
-        for match in self.ledger.backwards(ref, *span):
-            if plain or search.latest(event, pinned=(ref, (match.time_us, match.identity))) is not None:
-                yield match
+        return lambda match: search.latest(event, pinned=(ref, (match.time_us, match.identity))) is not None

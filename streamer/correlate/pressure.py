@@ -2,18 +2,60 @@
 
 Who contributes most is counted in a bounded table (space saving): when it is full, the smallest count passes to the
 newcomer, so a contributor with more than its share of the flood is never missing from it.
+
+Pressure also remembers *when* something was refused. A rule that states an absence or an upper bound would be false
+where a match is missing; windows over such times do not fire.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
+from streamer.correlate.limits import BEGINNING, FOREVER
 from streamer.model import Notice
 from streamer.sigma.rules import HOUR_US
 
 SHOWN: Final = 10
 """Contributors a notice names."""
+
+_SAID: Final = {
+    "entries": (
+        "matches found no room in the state of this rule and were not used; it may miss what they would have "
+        "completed. Narrow the rule or the rules it references, or raise the limit."
+    ),
+    "keys": (
+        "keys were left out because one match had more than it may take part in; they were not used. "
+        "Group by a field with fewer values."
+    ),
+    "values": (
+        "values were left out because one match had more than it may add; the count may be too low. "
+        "Count a field with fewer values."
+    ),
+    "episodes": (
+        "firings were told without remembering their episode because there was no room for it; they may be told "
+        "again. Suppress by fewer fields, or raise the limit."
+    ),
+}
+
+
+@dataclass(slots=True)
+class Blind:
+    """The times between the earliest and the latest refused match."""
+
+    first: int = FOREVER
+    last: int = BEGINNING
+
+    def widen(self, time: int) -> None:
+        """A match of this time was refused."""
+        self.first, self.last = min(self.first, time), max(self.last, time)
+
+    def covers(self, start: int, end: int) -> bool:
+        """Whether a match in [start, end] may have been refused."""
+        return start <= self.last and self.first <= end
+
+    def __bool__(self) -> bool:
+        return self.first <= self.last
 
 
 class Contributors:
@@ -21,20 +63,20 @@ class Contributors:
 
     def __init__(self, room: int) -> None:
         self._room = room
-        self._counts: dict[str, int] = {}
+        self.counts: dict[str, int] = {}
 
-    def add(self, name: str) -> None:
-        """Count one."""
-        counts = self._counts
+    def add(self, name: str, times: int = 1) -> None:
+        """Count a contributor."""
+        counts = self.counts
         if name in counts or len(counts) < self._room:
-            counts[name] = counts.get(name, 0) + 1
+            counts[name] = counts.get(name, 0) + times
             return
         smallest = min(counts, key=lambda one: (counts[one], one))
-        counts[name] = counts.pop(smallest) + 1
+        counts[name] = counts.pop(smallest) + times
 
     def top(self) -> tuple[tuple[str, int], ...]:
         """The largest, most first."""
-        ranked = sorted(self._counts.items(), key=lambda one: (-one[1], one[0]))
+        ranked = sorted(self.counts.items(), key=lambda one: (-one[1], one[0]))
         return tuple(ranked[:SHOWN])
 
 
@@ -43,34 +85,45 @@ class Pressure:
     """The limits of one rule, as far as they were hit.
 
     Attributes:
-        sources: who fills the state.
-        told_hour: the hour of event time of the last notice.
-        refused: matches refused since the last notice.
+        rule: key of the rule.
+        sources: who could not be taken in.
+        blind: the times for which a key without state may lack a match.
+        changed: whether it differs from what was last written.
     """
 
     rule: str
     sources: Contributors
-    told_hour: dict[str, int] = field(default_factory=dict)
-    refused: dict[str, int] = field(default_factory=dict)
+    blind: Blind = field(default_factory=Blind)
+    changed: bool = False
+    _told_hour: dict[str, int] = field(default_factory=dict)
+    _hits: dict[str, int] = field(default_factory=dict)
 
-    def hit(self, what: str, time_us: int) -> Notice | None:
-        """A limit was hit; the notice that tells it, unless one did in this hour."""
-        self.refused[what] = self.refused.get(what, 0) + 1
+    def hit(self, what: str, time_us: int, times: int = 1) -> Notice | None:
+        """A limit was hit; the notice that tells it, unless one did in this hour of event time."""
+        self.changed = True
+        self._hits[what] = self._hits.get(what, 0) + times
         hour = time_us // HOUR_US
-        if self.told_hour.get(what, hour - 1) >= hour:
+        if self._told_hour.get(what, hour - 1) >= hour:
             return None
-        self.told_hour[what] = hour
-        count, self.refused[what] = self.refused[what], 0
-        return Notice("state-pressure", self.rule, time_us, f"{count} × {_SAID[what]}", self.sources.top())
+        self._told_hour[what] = hour
+        count = self._hits.pop(what)
+        return Notice("state-pressure", self.rule, time_us, f"{count} {_SAID[what]}", self.sources.top())
 
+    def expire(self, bound: int) -> None:
+        """Forget refusals before the bound."""
+        if self.blind and self.blind.last < bound:
+            self.blind = Blind()
+            self.changed = True
 
-_SAID: Final = {
-    "entries": (
-        "a match found no room in the state of this rule and was not used, so the rule may miss what these matches "
-        "would have completed. Narrow the rule or its feeders, or raise the limit."
-    ),
-    "keys": (
-        "a match has more keys than the sixteen one match may take part in; the keys left out were not used. "
-        "Group by a field with fewer values."
-    ),
-}
+    def state(self) -> list[Any]:
+        """What :meth:`load` needs to go on from here."""
+        return [self._told_hour, self._hits, self.sources.counts, self.blind.first, self.blind.last]
+
+    def load(self, state: list[Any]) -> None:
+        """Go on from a state."""
+        self._told_hour, self._hits, self.sources.counts, first, last = state
+        self.blind = Blind(int(first), int(last))
+
+    def is_untouched(self) -> bool:
+        """Whether no limit was ever hit."""
+        return not self._told_hour

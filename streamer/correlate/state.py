@@ -7,14 +7,15 @@ The kinds differ in when something completes; what they share is here: the ledge
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
 from streamer.correlate import codec
+from streamer.correlate.digest import texts_of
 from streamer.correlate.firings import MAX_VALUES, Completed, Gathered, merged
-from streamer.correlate.keys import canonical
 from streamer.correlate.ledger import Ledger
 from streamer.correlate.plan import Address, Arrival, Plan
+from streamer.correlate.pressure import Blind
 from streamer.correlate.sequence import Runs
 from streamer.model import Match
 
@@ -28,6 +29,7 @@ class KeyState(ABC):
     Attributes:
         address: whose state it is.
         changed: the parts that differ from what was last written.
+        blind: when matches of this key were refused.
         due: the deadline its host has noted for it.
         expires: the expiry its host has noted for it.
     """
@@ -39,6 +41,7 @@ class KeyState(ABC):
         self.changed: dict[Part, None] = {}
         self.due: int | None = None
         self.expires: int | None = None
+        self.blind = Blind()
         self._told: Runs[int] = Runs()
 
     # -- what the kinds do ------------------------------------------------------------------------------------------
@@ -67,8 +70,10 @@ class KeyState(ABC):
         """Whether taking the match in makes the state larger for longer than until it is judged."""
         return True
 
-    def refuse(self, arrival: Arrival) -> None:
-        """A match found no room; kinds whose result would become false must remember that."""
+    def refuse(self, time: int) -> None:
+        """A match of this time found no room; what rests on absence or on an upper bound does not fire there."""
+        self.blind.widen(time)
+        self.note("b")
 
     def size(self) -> int:
         """How many entries are kept, for the limits."""
@@ -88,6 +93,9 @@ class KeyState(ABC):
             self.note("m", self.plan.refs[ref], match.identity)
         for time in self._told.drop_before(bound):
             self.note("t", time)
+        if self.blind and self.blind.last < bound:
+            self.blind = Blind()
+            self.note("b")
         self._forgotten(gone, bound)
 
     def _forgotten(self, gone: list[tuple[int, Match]], bound: int) -> None:
@@ -113,22 +121,35 @@ class KeyState(ABC):
                 news.append(one)
         return news
 
-    def gather(self, gathered: Gathered, ref: int, matches: Iterable[Match]) -> None:
-        """Collect exported values from matches that come latest first, until there are enough."""
-        exported = self.plan.rule.exported_fields.get(self.plan.refs[ref])
-        if not exported:
-            return
-        missing = {name: set[str]() for name in exported}
-        for match in matches:
-            for name, found in list(missing.items()):
-                texts = {canonical(value) for value in match.values.get(exported[name], ())}
-                if not texts <= found:
-                    gathered.add(name, match, exported[name])
-                    found |= texts
+    def gather(
+        self,
+        gathered: Gathered,
+        ref: int,
+        span: tuple[int, int],
+        takes_part: Callable[[Match], bool] | None = None,
+    ) -> None:
+        """Collect the latest exported values from the matches of a reference in a span of time.
+
+        Args:
+            gathered: where they go.
+            ref: the reference.
+            span: first and last time, included.
+            takes_part: which of the matches count; all without it.
+        """
+        exported = self.plan.rule.exported_fields.get(self.plan.refs[ref], {})
+        for name, source in exported.items():
+            found: set[str] = set()
+            for match in self.ledger.newest_values(ref, source, span, found):
+                if takes_part is None or takes_part(match):
+                    gathered.add(name, match, source)
+                    found.update(texts_of(match, source))
                     if len(found) >= MAX_VALUES:
-                        del missing[name]
-            if not missing:
-                return
+                        break
+
+    def gather_from(self, gathered: Gathered, ref: int, match: Match) -> None:
+        """Collect the exported values of one match."""
+        for name, source in self.plan.rule.exported_fields.get(self.plan.refs[ref], {}).items():
+            gathered.add(name, match, source)
 
     # -- being stored -----------------------------------------------------------------------------------------------
 
@@ -142,6 +163,8 @@ class KeyState(ABC):
             yield ("m", self.plan.refs[ref], match.identity)
         for time in self._told:
             yield ("t", time)
+        if self.blind:
+            yield ("b",)
 
     def stored(self, part: Part) -> bytes | None:
         """The value of a part; ``None`` if it is gone."""
@@ -149,12 +172,16 @@ class KeyState(ABC):
             ref = self.plan.number[part[1]]
             match = self.ledger.matches[ref].get(part[2])
             return None if match is None else codec.encode(match)
+        if part[0] == "b":
+            return codec.encode([self.blind.first, self.blind.last]) if self.blind else None
         return codec.MARK if self._told.since(part[1]) == part[1] else None
 
     def load(self, part: Part, data: bytes) -> None:
         """Put back a part; in any order."""
         if part[0] == "m":
             self.ledger.add(self.plan.number[part[1]], codec.decode_match(data))
+        elif part[0] == "b":
+            self.blind = Blind(*codec.decode(data))
         else:
             self._told.add(int(part[1]))
 

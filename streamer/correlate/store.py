@@ -10,6 +10,7 @@ kind      then                       value
 ``time``                             watermark, start, latest time
 ``part``  rule, key, part...         a part of a key's state
 ``from``  rule, cluster              when its first match came (``learn``)
+``full``  rule                       the limits that were hit
 ``told``  rule, key, time            how long a detection's telling is remembered
 ``open``  rule, key                  its episodes
 ========  =========================  ==================================================
@@ -88,6 +89,8 @@ class Store:
                     yield codec.encode_key("part", host.name, key, *part), value
             for cluster, first in host.beginnings.first.items():
                 yield codec.encode_key("from", host.name, cluster), codec.encode(first)
+            if not host.pressure.is_untouched():
+                yield codec.encode_key("full", host.name), codec.encode(host.pressure.state())
         for rule, detection in self._detections.items():
             for key, time in detection.entries():
                 value = detection.stored((key, time))
@@ -136,6 +139,9 @@ class Store:
         for cluster in host.beginnings.changed:
             found[codec.encode_key("from", host.name, cluster)] = codec.encode(host.beginnings.first[cluster])
         host.beginnings.changed = {}
+        if host.pressure.changed:
+            found[codec.encode_key("full", host.name)] = codec.encode(host.pressure.state())
+            host.pressure.changed = False
         return found
 
     # -- reading ----------------------------------------------------------------------------------------------------
@@ -181,6 +187,8 @@ class Store:
             host.states[key].load(part, value)
         elif kind == "from" and host is not None:
             host.beginnings.first[parts[2]] = int(codec.decode(value))
+        elif kind == "full" and host is not None:
+            host.pressure.load(codec.decode(value))
         elif kind == "told" and detection is not None:
             detection.load(tuple(parts[2]), int(parts[3]), value)
         elif kind == "open" and alerter is not None:

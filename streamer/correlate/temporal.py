@@ -115,7 +115,6 @@ class TemporalState(ChainState):
         own = [ref for ref in done.members if identity in self.ledger.matches[ref]]
         for ref in done.members:
             if own == [ref]:
-                self.gather(done.gathered, ref, [self.ledger.matches[ref][identity]])
+                self.gather_from(done.gathered, ref, self.ledger.matches[ref][identity])
             else:
-                start = time - self.plan.rule.timespan_us
-                self.gather(done.gathered, ref, self.ledger.backwards(ref, start, time))
+                self.gather(done.gathered, ref, (time - self.plan.rule.timespan_us, time))

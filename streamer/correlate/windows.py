@@ -53,7 +53,8 @@ class WindowState(KeyState):
 
     def _window(self, start: int, end: int) -> Iterator[Completed]:
         count = self._count(start, end)
-        if OPERATORS[self.plan.count.op](count, self.plan.count.threshold):
+        holds = OPERATORS[self.plan.count.op](count, self.plan.count.threshold)
+        if holds and not self.blind.covers(start, end):
             done = window_of(self, start, end)
             done.value = float(count)
             done.window = (start, end)

@@ -162,14 +162,12 @@ class Decoder:
         if inner.layers > LAYERS:
             gathering.dead("too-many-layers", f"more than {LAYERS} envelopes around a line")
             return
-        if isinstance(value, str) and value[:1] == "{" and entry.kubernetes is None:
-            found = read_text(value)
-            if len(found) == 1 and self._is_record(found[0]):
-                value = found[0]
-        if isinstance(value, dict) and self._is_record(value):
-            self._container_value(value, inner, gathering)
-            return
-        self._feed(_line_of(replace(entry, value=value), inner), gathering)
+        if entry.kubernetes is None:  # else the envelope knows the container, and what is inside is the container's
+            found = read_text(value) if isinstance(value, str) and value[:1] == "{" else [value]
+            if len(found) == 1 and isinstance(found[0], dict) and self._is_record(found[0]):
+                self._container_value(found[0], inner, gathering)
+                return
+        self._feed(_line_of(entry, inner), gathering)
 
     def _bare_line(self, text: str, gathering: Gathering) -> None:
         """A line as it stands in a container's file."""

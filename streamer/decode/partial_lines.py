@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
+from streamer.decode.identity import digest
 from streamer.decode.line import Line, text_at
 from streamer.decode.source import DecodeLimits
 from streamer.decode.stamps import Stamp
@@ -46,6 +47,7 @@ class PartialLines:
     def __init__(self, limits: DecodeLimits) -> None:
         self._limits = limits
         self._open: dict[_Key, _Open] = {}
+        self._ended: dict[_Key, str] = {}
         self._size = 0
         self._count = 0
 
@@ -62,12 +64,13 @@ class PartialLines:
 
     def feed(self, line: Line, record: Record) -> list[Finished]:
         """One piece (or a whole line) in; the lines that are whole now out."""
-        if not line.partial and not self._open:
+        if not line.partial and not self._open and not self._ended:
             return [(line, record)]
         key = _key(line, record.position)
         found = self._open.pop(key, None)
         if found is None and not line.partial:
-            return [(line, record)]
+            told = key in self._ended and self._ended[key] == _mark(line)
+            return [] if told else [(line, record)]  # a last piece delivered again is no line of its own
         exact = line.stamp.exact if line.stamp else ""
         if found is None:
             found = _Open(line, [], 0, "", record.position, record.append_time_us, 0)
@@ -84,12 +87,20 @@ class PartialLines:
         found.position, found.append_time_us = record.position, record.append_time_us
         self._open[key] = found
         if not line.partial:
+            self._remember_end(key, line)
             return [self._close(key)]
         return self._bound(key)
 
     def flush(self) -> list[Finished]:
         """Everything unfinished, oldest touched first."""
         return [self._close(key, truncated=True) for key in list(self._open)]
+
+    def _remember_end(self, key: _Key, line: Line) -> None:
+        self._ended.pop(key, None)
+        if line.stamp is not None and line.stamp.fine:
+            self._ended[key] = _mark(line)
+            if len(self._ended) > self._limits.partial_streams:
+                del self._ended[next(iter(self._ended))]
 
     def _bound(self, key: _Key) -> list[Finished]:
         done: list[Finished] = []
@@ -109,7 +120,8 @@ class PartialLines:
     def snapshot(self) -> bytes:
         """Everything unfinished as bytes; :meth:`restore` of them is the identity."""
         entries = [[list(key), _to_plain(found)] for key, found in self._open.items()]
-        return orjson.dumps([_VERSION, self._count, entries])
+        ended = [[list(key), mark] for key, mark in self._ended.items()]
+        return orjson.dumps([_VERSION, self._count, entries, ended])
 
     def restore(self, data: bytes) -> None:
         """Take over a snapshot. Empty bytes are an empty snapshot.
@@ -117,19 +129,25 @@ class PartialLines:
         Raises:
             StateError: the bytes are no snapshot that this version understands.
         """
-        self._open, self._size, self._count = {}, 0, 0
+        self._open, self._ended, self._size, self._count = {}, {}, 0, 0
         if not data:
             return
         try:
-            version, count, entries = orjson.loads(data)
+            version, count, entries, ended = orjson.loads(data)
             if version != _VERSION:
                 raise StateError(f"partial lines were stored in format {version!r}, this version reads {_VERSION}")
             for key, plain in entries:
                 self._open[tuple(key)] = _from_plain(plain)
+            self._ended = {tuple(key): str(mark) for key, mark in ended}
             self._count = int(count)
         except (ValueError, TypeError, KeyError) as error:
             raise StateError("the stored partial lines cannot be read") from error
         self._size = sum(found.size for found in self._open.values())
+
+
+def _mark(line: Line) -> str:
+    """Tells one last piece from another."""
+    return digest(line.stamp.exact if line.stamp else None, line.text).hex()
 
 
 def _key(line: Line, position: Position) -> _Key:

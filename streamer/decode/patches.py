@@ -7,6 +7,7 @@ operations of a JSON patch are put in their places.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Final
 
 from streamer.model import UNKNOWN, Unknown
@@ -19,7 +20,8 @@ _LISTS: Final = frozenset(
     }
 )
 _OPERATIONS: Final = 1_000
-_PATH: Final = 64
+_SEGMENTS: Final = 64
+_PATH_LENGTH: Final = 4_096
 
 
 def written_object(raw: dict[str, Any]) -> dict[str, Any] | Unknown | None:
@@ -47,51 +49,55 @@ def from_json_patch(operations: list[Any]) -> dict[str, Any]:
 
     List positions are not kept, only the order of the operations: what was added is seen, where it went is not.
     """
-    root: dict[str, Any] = {}
+    root = _Node()
     for number, operation in enumerate(operations[:_OPERATIONS]):
         if not isinstance(operation, dict) or operation.get("op") not in ("add", "replace"):
             continue
         path, value = operation.get("path"), operation.get("value")
-        if not isinstance(path, str) or len(path) > 4096:
+        if not isinstance(path, str) or len(path) > _PATH_LENGTH:
             continue
         if path in ("", "/"):
-            if isinstance(value, dict):
-                root = dict(value)
+            root = _Node(value) if isinstance(value, dict) else root
             continue
         segments = [segment.replace("~1", "/").replace("~0", "~") for segment in path.split("/")[1:]]
-        if len(segments) <= _PATH:
+        if len(segments) <= _SEGMENTS:
             _put(root, segments, value, number)
-    return {name: _settled(child, 1) for name, child in root.items()}
+    return {name: _settled(child) for name, child in root.items()}
 
 
-class _Elements(dict[str, Any]):
-    """A list while it is being put together: elements under their index as written."""
+class _Node(dict[str, Any]):
+    """An object on a patched path: ours to change, unlike the values that the client wrote."""
 
 
-def _put(root: dict[str, Any], segments: list[str], value: Any, number: int) -> None:
+class _Elements(_Node):
+    """A list on a patched path: elements under their index as written."""
+
+
+def _put(root: _Node, segments: list[str], value: Any, number: int) -> None:
     node = root
-    for depth, segment in enumerate(segments[:-1]):
+    for segment, following in pairwise(segments):
         child = node.get(segment)
-        if not isinstance(child, dict):
-            is_list = segment in _LISTS and not isinstance(node, _Elements)
-            child = _open_list(child) if is_list or segments[depth + 1] == "-" else {}
+        if not isinstance(child, _Node):
+            if isinstance(child, dict):
+                child = _Node(child)
+            elif isinstance(child, list):
+                child = _Elements((str(index), element) for index, element in enumerate(child))
+            elif following == "-" or (segment in _LISTS and not isinstance(node, _Elements)):
+                child = _Elements()
+            else:
+                child = _Node()
             node[segment] = child
         node = child
     last = segments[-1]
     if isinstance(node, _Elements) and last == "-":
         last = f"-{number}"
-    node[last] = dict(value) if isinstance(value, dict) else value
+    node[last] = value
 
 
-def _open_list(existing: Any) -> _Elements:
-    elements = existing if isinstance(existing, list) else []
-    return _Elements((str(i), dict(e) if isinstance(e, dict) else e) for i, e in enumerate(elements))
-
-
-def _settled(node: Any, depth: int) -> Any:
-    """Lists as lists; values that the client wrote are left as they are below the patched path."""
-    if depth > _PATH or not isinstance(node, dict):
-        return node
+def _settled(node: Any) -> Any:
+    """Patched paths as plain objects and lists; they are never deeper than a path may be long."""
     if isinstance(node, _Elements):
-        return [_settled(child, depth + 1) for child in node.values()]
-    return {name: _settled(child, depth + 1) for name, child in node.items()}
+        return [_settled(child) for child in node.values()]
+    if isinstance(node, _Node):
+        return {name: _settled(child) for name, child in node.items()}
+    return node

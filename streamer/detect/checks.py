@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-import re2
-
 from streamer.sigma.folding import fold, scalar_text
 from streamer.sigma.predicates import (
     Affix,
@@ -24,6 +22,7 @@ from streamer.sigma.predicates import (
     TimePart,
     Wild,
 )
+from streamer.sigma.regexes import compile_regex, found_in, regex_of_pattern
 
 _COMPARE: Final[Mapping[Comparison | str, Callable[[Any, Any], bool]]] = {
     "lt": operator.lt,
@@ -38,8 +37,6 @@ _STAMP: Final = re.compile(
     r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))?"
 )
 _CACHED: Final = 8_192
-_OPTIONS: Final = re2.Options()
-_OPTIONS.log_errors = False
 
 
 def passes(check: Check, value: Any) -> bool:
@@ -55,7 +52,7 @@ def passes(check: Check, value: Any) -> bool:
     if not isinstance(value, (str, int, float)):
         return False
     if isinstance(check, Regex):
-        return _found(_regex(check.pattern, check.flags), scalar_text(value))
+        return found_in(_regex(check.pattern, check.flags), scalar_text(value))
     if isinstance(check, Cidr):
         return isinstance(value, str) and _inside(check.network, value)
     raise TypeError(f"{type(check).__name__} is not a check of one value")
@@ -87,7 +84,7 @@ def _is_text(check: Text, value: Any) -> bool:
 def matches_pattern(parts: tuple[str | Wild, ...], text: str) -> bool:
     """Whether the whole text fits the pattern. Both are folded already, or both are not."""
     if Wild.ONE in parts:
-        return _found(_pattern(parts), text)
+        return found_in(_pattern(parts), text)
     if Wild.ANY not in parts:
         return text == "".join(part for part in parts if isinstance(part, str))
     first, last = parts[0], parts[-1]
@@ -113,21 +110,12 @@ def matches_pattern(parts: tuple[str | Wild, ...], text: str) -> bool:
 
 @lru_cache(maxsize=_CACHED)
 def _pattern(parts: tuple[str | Wild, ...]) -> Any:
-    wild = {Wild.ANY: ".*", Wild.ONE: "."}
-    text = "".join(re2.escape(part) if isinstance(part, str) else wild[part] for part in parts)
-    return re2.compile(rf"(?s)\A(?:{text})\z", _OPTIONS)
+    return compile_regex(regex_of_pattern(parts))
 
 
 @lru_cache(maxsize=_CACHED)
 def _regex(pattern: str, flags: str) -> Any:
-    return re2.compile(f"(?{flags}){pattern}" if flags else pattern, _OPTIONS)
-
-
-def _found(pattern: Any, text: str) -> bool:
-    try:
-        return pattern.search(text) is not None
-    except UnicodeEncodeError:
-        return pattern.search(text.encode("utf-8", "replace").decode()) is not None
+    return compile_regex(pattern, flags)
 
 
 @lru_cache(maxsize=_CACHED)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from streamer.detect.evaluate import evaluate
 from streamer.detect.evidence import evidence_of
 from streamer.detect.paths import extract
-from streamer.model import Event, LogSource, Match, Position
+from streamer.model import CONTAINER_SPEC, RBAC_RULE, RBAC_SUBJECT, Event, Evidence, LogSource, Match, Position
 from streamer.sigma.rules import DetectionRule, RuleSet
+
+_EXPANDED: Final = frozenset({CONTAINER_SPEC, RBAC_RULE, RBAC_SUBJECT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +59,15 @@ class Detector:
         matches: list[Match] = []
         failures: list[RuleFailure] = []
         for event in events:
+            evidence: Evidence | None = None
             for rule in self._rules_for(event.logsource):
                 if event.stage_only and not rule.tests_stage:
                     continue
                 try:
-                    if evaluate(rule.predicate, event) is True:
-                        matches.append(_match(rule, event))
+                    if evaluate(rule.predicate, event) is not True:
+                        continue
+                    evidence = evidence or evidence_of(event)
+                    matches.append(_match(rule, event, evidence))
                 except Exception as error:  # noqa: BLE001 - one rule's failure must not silence the others
                     text = f"{type(error).__name__}: {error}"[:500]
                     failures.append(RuleFailure(rule.meta.key, event.position, event.index, text))
@@ -76,15 +82,18 @@ class Detector:
 
 
 def applies(asked: LogSource, given: LogSource) -> bool:
-    """Whether a rule for one log source sees events of another: every attribute it names is equal."""
+    """Whether a rule for one log source sees events of another: every attribute it names is equal.
+
+    Events made of parts of other events are seen only by rules that name their category.
+    """
     return (
-        asked.category in {"", given.category}
+        (asked.category == given.category or (not asked.category and given not in _EXPANDED))
         and asked.product in {"", given.product}
         and asked.service in {"", given.service}
     )
 
 
-def _match(rule: DetectionRule, event: Event) -> Match:
+def _match(rule: DetectionRule, event: Event, evidence: Evidence) -> Match:
     values = {field: found for field in rule.extract if (found := extract(event.fields, field))}
     return Match(
         rule=rule.meta.key,
@@ -94,5 +103,5 @@ def _match(rule: DetectionRule, event: Event) -> Match:
         values=values,
         position=event.position,
         index=event.index,
-        evidence=evidence_of(event),
+        evidence=evidence,
     )

@@ -22,7 +22,7 @@ from streamer.ecs.conditions import condition_text
 from streamer.ecs.entities import Flat, entities_of, union
 from streamer.ecs.fields import ALERT_FIELDS
 from streamer.ecs.members import Line, Member, Rules, key_values, line_of
-from streamer.ecs.safe import indexable_us, timestamp
+from streamer.ecs.safe import indexable_us, safe_value, timestamp
 from streamer.ecs.templates import INDEX_PREFIX, SCHEMA_VERSION
 from streamer.model import Alert, Document, Firing, Notice
 from streamer.sigma.rules import CorrelationRule, Level, RuleMeta, RuleSet
@@ -197,7 +197,7 @@ def _entities(member: Member) -> Flat:
     match = member.match
     flat = entities_of(match.evidence) if match.evidence is not None else {}
     if match.cluster:
-        flat["orchestrator.cluster.name"] = match.cluster
+        flat["orchestrator.cluster.name"] = safe_value(match.cluster)
     if match.position is not None:
         flat["streamer.source.topic"] = match.position.source
         flat["streamer.source.partition"] = match.position.partition
@@ -314,7 +314,7 @@ def _group_key(firing: Firing) -> str:
 
 def _key(firing: Firing, line: Line, entities: Flat) -> str:
     """Kafka key: alerts about one thing keep their order; of lone events, those of one cluster and user do."""
-    lone = len(line.members) == 1 and firing.key == (orjson.dumps(line.members[0].match.identity.hex()).decode(),)
+    lone = len(line.members) == 1 and firing.key[-1:] == (_json(line.members[0].match.identity.hex()),)
     if lone or not firing.key_names:
         return _json([entities.get("orchestrator.cluster.name", ""), entities.get("user.name", "")])
     return _group_key(firing)
@@ -349,8 +349,9 @@ def nested(flat: Flat) -> dict[str, Any]:
 
 
 def _digest(*parts: str) -> str:
-    return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:32]
+    joined = "\0".join(str(len(part)) + ":" + part for part in parts)
+    return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _json(value: list[Any]) -> str:
+def _json(value: Any) -> str:
     return orjson.dumps(value).decode()

@@ -11,9 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-import orjson
-
-from streamer.ecs.safe import safe_value
+from streamer.ecs.safe import safe_value, scalar_of
 from streamer.model import Firing, Match, Scalar
 from streamer.sigma.rules import And, CorrelationRule, CountCondition, DetectionRule, Not
 
@@ -118,7 +116,7 @@ def _order(match: Match) -> tuple[int, tuple[str, int, int, int], bytes, str]:
 
 def key_values(firing: Firing) -> dict[str, Scalar]:
     """The firing's key, ``cluster`` included, as values that may be shown."""
-    return {name: safe_value(orjson.loads(text)) for name, text in zip(firing.key_names, firing.key, strict=False)}
+    return {name: safe_value(scalar_of(text)) for name, text in zip(firing.key_names, firing.key, strict=False)}
 
 
 def _firings(root: Firing) -> Iterator[_Path]:

@@ -20,7 +20,8 @@ def reason_of(firing: Firing, line: Line, meta: RuleMeta, rules: Rules) -> str:
     told = [_sentence(member) for member in line.members if _sentence(member)]
     if not isinstance(rule, CorrelationRule):
         return cut(told[-1] if told else meta.title, MAX_REASON)
-    if isinstance(rule.condition, CountCondition):
+    rules_told = {member.match.rule for member in line.members}
+    if isinstance(rule.condition, CountCondition) and (len(rules_told) == 1 or rule.first_seen):
         return cut(_counted(rule, rule.condition, firing, line, told), MAX_REASON)
     steps = _distinct(line.members)
     span = line.members[-1].match.time_us - line.members[0].match.time_us if line.members else 0
@@ -33,16 +34,17 @@ def _counted(rule: CorrelationRule, condition: CountCondition, firing: Firing, l
         new = {name: value for member in line.members for name, value in member.first_seen.items()}
         values = ", ".join(f"{name} {value}" for name, value in new.items())
         return f"{last} · first seen: {values}" if values else last
-    span = duration_text(firing.window_us[1] - firing.window_us[0])
+    length = firing.window_us[1] - firing.window_us[0]
+    span = f" in {duration_text(length)}" if length else ""
     key = ", ".join(f"{name} {value}" for name, value in key_values(firing).items() if name != "cluster")
     value = firing.value if firing.value is not None else line.total
     if rule.type in ("event_count", "value_count") and value <= 1:
         return last
     shown = f"{value:g}"
     if rule.type == "event_count":
-        what = f"{shown} events in {span}"
+        what = f"{shown} events{span}"
     elif rule.type == "value_count":
-        what = f"{shown} different {', '.join(condition.fields)} in {span}"
+        what = f"{shown} different {', '.join(condition.fields)}{span}"
     else:
         what = f"{rule.type.removeprefix('value_')} of {', '.join(condition.fields)} is {shown}"
     return f"{what}{f' for {key}' if key else ''}; the last: {last}"

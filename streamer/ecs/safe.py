@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import json
+import math
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+
+import orjson
 
 from streamer.detect.redaction import clean, cut, redact
 from streamer.model import Scalar
@@ -27,10 +31,24 @@ _PLAIN_NAME: Final = re.compile(
 )
 
 
+def scalar_of(text: str) -> Any:
+    """The value of a key's canonical text. Keys may hold what strict JSON does not: lone surrogates, infinities."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 def safe_value(value: Any) -> Scalar:
     """A key's value as it may be shown. Numbers stay numbers; what is neither becomes text."""
-    if isinstance(value, bool | float):
+    if isinstance(value, bool):
         return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
     if isinstance(value, int):
         return value if -(2**63) <= value < 2**63 else float(value)
     text = clean(str(value)[: 8 * MAX_VALUE])

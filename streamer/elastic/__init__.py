@@ -1,1 +1,11 @@
-"""The only door to Elasticsearch."""
+"""The only door to Elasticsearch: documents in by bulk, templates by ``streamer setup``, old indices out.
+
+It knows documents, never the engine. What each answer of the server means for a document is decided in one table
+(:mod:`~streamer.elastic.verdicts`).
+"""
+
+from streamer.elastic.connection import Elastic, ElasticConnection
+from streamer.elastic.setup import Installed, has_lifecycle, install, prune
+from streamer.elastic.sink import ElasticSink
+
+__all__ = ["Elastic", "ElasticConnection", "ElasticSink", "Installed", "has_lifecycle", "install", "prune"]

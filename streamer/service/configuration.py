@@ -40,7 +40,7 @@ def load_settings(
         SettingsError: the first problem found, with its place and what to write instead.
     """
     variables = dict(os.environ if environment is None else environment)
-    tree = _read(path) if path is not None else None
+    tree = read_tree(path) if path is not None else None
     _refuse_unknown_variables(variables)
 
     class _Sourced(Settings):
@@ -79,7 +79,8 @@ class _Environment(EnvSettingsSource):
         return self._variables
 
 
-def _read(path: Path) -> Node | None:
+def read_tree(path: Path) -> Node | None:
+    """The file of settings with the place of every key; ``None`` for an empty one. Raises ``SettingsError``."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -144,6 +145,17 @@ def _keys_beside(location: tuple[int | str, ...]) -> tuple[str, ...]:
             inner = get_args(annotation)[0] if get_origin(annotation) is tuple else annotation
             model = _group_of(inner)
     return tuple(model.model_fields) if model else ()
+
+
+def origin_of(location: tuple[int | str, ...], tree: Node | None, variables: Mapping[str, str]) -> str:
+    """Where a value came from: ``environment NAME``, ``file:line:column``, or ``default``."""
+    texts = [part for part in location if isinstance(part, str)]
+    names = {PREFIX + "__".join(texts[:length]).upper() for length in range(1, len(texts) + 1)}
+    for variable in variables:
+        if variable.upper() in names:
+            return f"environment {variable}"
+    places = list(_places(location, tree))
+    return str(places[-1]) if location and len(places) == len(location) else "default"
 
 
 def _where(location: tuple[int | str, ...], tree: Node | None, variables: Mapping[str, str]) -> str:

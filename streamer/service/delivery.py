@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar, runtime_checkable
 
 import structlog
 
-from streamer.errors import ServerError
+from streamer.errors import ServerError, SettingsError
 from streamer.service.patience import Backoff, Outage
 
 _log = structlog.get_logger("streamer.delivery")
@@ -42,6 +42,13 @@ class Target(Protocol[_Given_contra, _Told_co]):
         ...
 
 
+@runtime_checkable
+class SetsAside(Protocol):
+    """A sink that counts as delivered what its server will never take, and says which and why."""
+
+    set_aside: dict[str, str]
+
+
 class Courier(Generic[_Item, _Id]):
     """The task of one sink.
 
@@ -64,7 +71,7 @@ class Courier(Generic[_Item, _Id]):
         backoff: Backoff | None = None,
     ) -> None:
         self.name = sink.name
-        self.outage = Outage(sink.name, _log)
+        self.outage = Outage(f"delivering to {sink.name}", _log)
         self.delivered = 0
         self.connected = False
         self._sink = sink
@@ -90,9 +97,8 @@ class Courier(Generic[_Item, _Id]):
                 self._more.clear()
                 try:
                     empty = await self._deliver_some()
-                except ServerError as error:
-                    self.outage.gone(error)
-                    await self._pause(self._backoff.after(error))
+                except (ServerError, SettingsError) as error:
+                    await self._fail(error)
                     continue
                 self.outage.back()
                 self._backoff.reset()
@@ -103,18 +109,34 @@ class Courier(Generic[_Item, _Id]):
         finally:
             await self._sink.stop()
 
+    async def _fail(self, error: ServerError | SettingsError) -> None:
+        if isinstance(error, SettingsError):
+            if not self.connected:
+                raise error
+            # It worked before: a file of a secret is being replaced.
+            error = ServerError(error.message, hint=error.hint, retriable=False)
+        self.outage.gone(error)
+        await self._pause(self._backoff.after(error))
+
     async def _deliver_some(self) -> bool:
         """One batch; returns whether nothing was waiting."""
+        items = await asyncio.to_thread(self._waiting, BATCH)
+        if not items and self._closing.is_set():
+            return True
         if not self.connected:
+            # Also with nothing to deliver: whether a sink can be reached is part of being ready.
             await self._sink.start()
             self.connected = True
-        items = await asyncio.to_thread(self._waiting, BATCH)
         if not items:
             return True
         ids = await self._sink.deliver(items)
         if ids:
             await asyncio.to_thread(self._done, ids)
             self.delivered += len(ids)
+        if isinstance(self._sink, SetsAside):
+            while self._sink.set_aside:
+                name, reason = self._sink.set_aside.popitem()
+                _log.error("set aside for good; it stays in the store", sink=self.name, id=name, reason=reason)
         if len(ids) < len(items):
             raise ServerError(f"{self.name} took {len(ids)} of {len(items)} documents")
         return False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from streamer.ecs.templates import INDEX_TEMPLATE
 from streamer.errors import SettingsError
 from streamer.local.files import FileInput, FilesReader, ReadLimits
 from streamer.local.store import Retention, SqliteStore
@@ -20,7 +21,7 @@ from streamer.service.settings import ElasticsearchSettings, KafkaSettings, Sett
 from streamer.service.sources import Feed
 
 if TYPE_CHECKING:
-    from streamer.elastic.sink import ElasticSink
+    from streamer.elastic import ElasticConnection
     from streamer.kafka.connection import KafkaConnection
 
 _log = structlog.get_logger("streamer.service")
@@ -113,9 +114,28 @@ async def refuse_wrong_topics(kafka: KafkaSettings) -> None:
         raise SettingsError("; ".join(problems), hint="`streamer setup` creates topics; it never changes existing ones")
 
 
-def elastic_sink_of(elasticsearch: ElasticsearchSettings) -> ElasticSink:
-    """The sink of Elasticsearch. Raises ``SettingsError`` for a secret that cannot be read."""
-    raise NotImplementedError
+def elastic_connection_of(elasticsearch: ElasticsearchSettings) -> ElasticConnection:
+    """How to reach Elasticsearch; secrets in files are read by the door itself, again when they are refused.
+
+    Raises:
+        SettingsError: a secret is given twice.
+    """
+    from streamer.elastic import ElasticConnection  # noqa: PLC0415
+
+    key, password = elasticsearch.api_key, elasticsearch.password
+    if (key and elasticsearch.api_key_file) or (password and elasticsearch.password_file):
+        raise SettingsError("elasticsearch: a secret is given by itself and as a file", hint="keep the file")
+    files = (elasticsearch.api_key_file, elasticsearch.password_file, elasticsearch.ca_file)
+    key_file, password_file, ca_file = (str(path) if path else None for path in files)
+    return ElasticConnection(
+        elasticsearch.hosts,
+        api_key=key.get_secret_value() if key else None,
+        api_key_file=key_file,
+        username=elasticsearch.username,
+        password=password.get_secret_value() if password else None,
+        password_file=password_file,
+        ca_file=ca_file,
+    )
 
 
 Couriers = list[Courier[Document, str] | Courier[tuple[int, DeadLetter], int]]
@@ -140,7 +160,10 @@ def couriers_of(settings: Settings, store: SqliteStore) -> Couriers:
             )
         )
     if settings.elasticsearch is not None:
-        couriers.append(_alert_courier(elastic_sink_of(settings.elasticsearch), store))
+        from streamer.elastic import ElasticSink  # noqa: PLC0415
+
+        elastic = ElasticSink(elastic_connection_of(settings.elasticsearch), template=INDEX_TEMPLATE)
+        couriers.append(_alert_courier(elastic, store))
     return couriers
 
 

@@ -130,8 +130,10 @@ class _Reader:
         if entry is None:
             return []
         nodes = [entry.node] if entry.node.items is None else entry.node.items
+        if len(nodes) > limit:
+            self._bad(entry.node.place, f"`{key}` holds more than {limit}")
         found: list[Mention] = []
-        for node in nodes:
+        for node in nodes[:limit]:
             if not isinstance(node.scalar, str) or not node.scalar:
                 self._bad(node.place, f"`{key}` must hold texts, this is {node.kind()}", "quote it")
             elif any(node.scalar == mention.text for mention in found):
@@ -141,8 +143,6 @@ class _Reader:
                 found.append(Mention(node.scalar, node.place))
         if not nodes:
             self._problems.error(f"empty-{key}", entry.node.place, f"`{key}` is empty", f"name a {what}")
-        if len(nodes) > limit:
-            self._bad(entry.node.place, f"`{key}` holds more than {limit}")
         return found
 
     def group_by(self) -> list[Mention]:

@@ -28,6 +28,7 @@ from streamer.sigma.predicates import (
     Predicate,
     Text,
     fields_tested,
+    leaves_of,
 )
 from streamer.sigma.problems import Problems, nearest
 from streamer.sigma.pysigma import MODIFIERS, ItemError, read_item
@@ -36,6 +37,8 @@ from streamer.sigma.yamltree import Entry, Node
 
 RESOURCE: Final = "objectRef.resource"
 SUBRESOURCE: Final = "objectRef.subresource"
+MAX_TESTS: Final = 20_000
+MAX_SELECTIONS: Final = 256
 
 _NO_SUBRESOURCE: Final = AnyOf((FieldTest(SUBRESOURCE, Null()), FieldTest(SUBRESOURCE, Text(()))))
 _SOURCE_KEYS: Final = ("category", "product", "service", "definition")
@@ -97,8 +100,14 @@ class DetectionReader:
         before = self.problems.errors()
         selections = self._selections(entries)
         conditions = self._conditions(entry, entries)
+        if len(entries) > MAX_SELECTIONS:
+            return None
         self._names(conditions, entries)
         if self.problems.errors() > before or not conditions:
+            return None
+        total = sum(_size(tree, selections) for tree, _ in conditions)
+        if total > MAX_TESTS:
+            self._bad("rule-too-large", entry.node, f"the condition asks for more than {MAX_TESTS} tests", "split it")
             return None
         trees = [_combine(tree, selections) for tree, _ in conditions]
         predicate = trees[0] if len(trees) == 1 else AnyOf(tuple(trees))
@@ -109,6 +118,10 @@ class DetectionReader:
 
     def _selections(self, entries: Mapping[str, Entry]) -> dict[str, Predicate]:
         found: dict[str, Predicate] = {}
+        if len(entries) > MAX_SELECTIONS:
+            place = next(iter(entries.values())).place
+            self.problems.error("rule-too-large", place, f"more than {MAX_SELECTIONS} selections", "split the rule")
+            return found
         for name, entry in entries.items():
             if name == "condition":
                 continue
@@ -173,11 +186,11 @@ class DetectionReader:
             if item.items is not None or item.entries is not None:
                 self._bad("bad-value", item, f"a value cannot be {item.kind()}")
                 return None
-        seen: list[object] = []
+        seen: set[tuple[type, object]] = set()
         for item in node.items:
             if (type(item.scalar), item.scalar) in seen:
                 self.problems.warning("duplicate-value", item.place, f"`{item.scalar!s:.60}` stands twice in this list")
-            seen.append((type(item.scalar), item.scalar))
+            seen.add((type(item.scalar), item.scalar))
         return self._read(key, node, node.items)
 
     def _modifiers(self, modifiers: Sequence[str], entry: Entry) -> bool:
@@ -262,6 +275,12 @@ def _selected(leaf: Name | Some, names: Sequence[str]) -> list[str]:
         for name in names
         if fnmatch.fnmatchcase(name, pattern) and (pattern.startswith("_") or not name.startswith("_"))
     ]
+
+
+def _size(tree: Condition, selections: Mapping[str, Predicate]) -> int:
+    """How many tests a condition stands for, each selection counted as often as it is named."""
+    sizes = {name: sum(1 for _ in leaves_of(predicate)) for name, predicate in selections.items()}
+    return sum(sizes[name] for leaf in names_in(tree) for name in _selected(leaf, list(sizes)))
 
 
 def _combine(tree: Condition, selections: Mapping[str, Predicate]) -> Predicate:

@@ -24,6 +24,8 @@ OF_CORRELATIONS: Final = (
     "suppress",
     "link",
 )
+MAX_BY: Final = 16
+
 _SUPPRESS_KEYS: Final = ("for", "max", "by")
 
 
@@ -139,8 +141,10 @@ class _Reader:
         if entry is None:
             return None
         nodes = [entry.node] if entry.node.items is None else entry.node.items
+        if len(nodes) > MAX_BY:
+            self._bad(entry.node.place, f"`{key}` holds more than {MAX_BY}")
         names: list[tuple[str, Place]] = []
-        for node in nodes:
+        for node in nodes[:MAX_BY]:
             if not isinstance(node.scalar, str) or not node.scalar:
                 self._bad(node.place, f"`{key}` must hold field names, this is {node.kind()}")
             elif node.scalar in [name for name, _ in names]:

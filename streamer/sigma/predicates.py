@@ -8,6 +8,7 @@ and made of plain values, so a tree can be hashed, compared and turned into some
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal, TypeAlias
@@ -145,9 +146,8 @@ class Negated:
 Predicate: TypeAlias = AllOf | AnyOf | Negated | FieldTest | FieldsTest | KeywordTest
 
 
-def fields_tested(predicate: Predicate) -> tuple[str, ...]:
-    """Every field a predicate looks at, each once, in the order of first use."""
-    found: dict[str, None] = {}
+def leaves_of(predicate: Predicate) -> Iterator[FieldTest | FieldsTest | KeywordTest]:
+    """The tests at the leaves, left to right."""
     todo: list[Predicate] = [predicate]
     while todo:
         item = todo.pop()
@@ -155,9 +155,16 @@ def fields_tested(predicate: Predicate) -> tuple[str, ...]:
             todo.extend(reversed(item.items))
         elif isinstance(item, Negated):
             todo.append(item.item)
-        elif isinstance(item, FieldTest):
-            found[item.field] = None
-        elif isinstance(item, FieldsTest):
-            found[item.field] = None
-            found[item.other] = None
+        else:
+            yield item
+
+
+def fields_tested(predicate: Predicate) -> tuple[str, ...]:
+    """Every field a predicate looks at, each once, in the order of first use."""
+    found: dict[str, None] = {}
+    for test in leaves_of(predicate):
+        if isinstance(test, (FieldTest, FieldsTest)):
+            found[test.field] = None
+        if isinstance(test, FieldsTest):
+            found[test.other] = None
     return tuple(found)

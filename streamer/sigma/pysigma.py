@@ -1,8 +1,7 @@
 """The only importer of pySigma: what the Sigma library makes of a rule, a field and its modifiers.
 
 pySigma says what a document and a value mean; this module turns its objects into plain predicates and its exceptions
-into messages. Regular expressions are compiled here before pySigma sees them, because RE2 otherwise writes to the
-terminal.
+into messages. pySigma is given a regular expression engine that raises and prints nothing.
 """
 
 from __future__ import annotations
@@ -57,6 +56,7 @@ from streamer.sigma.predicates import (
     TimeUnit,
     Wild,
 )
+from streamer.sigma.regexes import RegexError, compile_regex, regex_of_pattern
 
 MODIFIERS: Final = (*modifier_mapping, "utf16le")
 """Every modifier that can stand behind a field. ``utf16le`` is Sigma's other name for ``wide``."""
@@ -81,8 +81,6 @@ _WANTS: Final = {
 }
 _INCOMPATIBLE: Final = re.compile(r"Modifier (\w+) incompatible to value type")
 _FLAG_NAMES: Final = {"IGNORECASE": "i", "MULTILINE": "m", "DOTALL": "s"}
-_OPTIONS: Final = re2.Options()
-_OPTIONS.log_errors = False
 
 
 class ItemError(Exception):
@@ -99,30 +97,23 @@ class _QuietRe2(RegexEngine):
 
     def compile(self, pattern: str, flags: int = 0) -> RegexPattern:
         """Compile for pySigma's own check; flags do not change whether a pattern can be read."""
-        compiled: RegexPattern = re2.compile(pattern, _OPTIONS)
+        compiled: RegexPattern = compile_regex(pattern)
         return compiled
 
     @property
     def error(self) -> type[Exception]:
-        return re2.error  # type: ignore[no-any-return]
+        return RegexError
 
 
 _POLICY: Final = SigmaPolicy(regex_engine=_QuietRe2())
 
 
-def check_regex(pattern: str) -> None:
-    """Raise :class:`ItemError` if RE2 cannot search for this pattern in linear time."""
+def _check_regex(pattern: str, flags: str = "") -> None:
     try:
-        re2.compile(pattern, _OPTIONS)
-    except (re2.error, UnicodeError) as error:
-        reason = error.args[0].decode("utf-8", "replace") if isinstance(error, re2.error) else str(error)
-        if "invalid perl operator" in reason:
-            hint: str | None = "look-around has no linear-time search; use a second selection with `not`"
-        elif "invalid escape sequence" in reason:
-            hint = "back-references have no linear-time search; a literal backslash is written twice"
-        else:
-            hint = "the syntax is RE2's"
-        raise ItemError("bad-regex", f"the regular expression cannot be used: {reason}", hint) from None
+        compile_regex(pattern, flags)
+    except RegexError as error:
+        message = f"the regular expression cannot be used: {error}"
+        raise ItemError("bad-regex", message, error.hint) from None
 
 
 def document_errors(plain: Mapping[str, Any], *, correlation: bool) -> list[tuple[str, str]]:
@@ -196,7 +187,7 @@ def _check_values(modifiers: Sequence[str], values: Sequence[Any]) -> None:
         if "re" in modifiers:
             if not isinstance(value, str):
                 raise ItemError("bad-value", "a regular expression must be a text", "quote it")
-            check_regex(value)
+            _check_regex(value)
         if _UNITS & set(modifiers) and not isinstance(value, int):
             raise ItemError("bad-value", "a part of time is a whole number")
         if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) > 2**53:
@@ -270,8 +261,9 @@ def _regex(text: SigmaString, value: SigmaRegularExpression) -> Regex:
     pattern = "".join(
         part if isinstance(part, str) else "*" if part is SpecialChars.WILDCARD_MULTI else "?" for part in text.s
     )
-    check_regex(pattern)
-    return Regex(pattern, "".join(sorted(_FLAG_NAMES[flag.name] for flag in value.flags)))
+    flags = "".join(sorted(_FLAG_NAMES[flag.name] for flag in value.flags))
+    _check_regex(pattern, flags)
+    return Regex(pattern, flags)
 
 
 def _affix(reference: SigmaFieldReference) -> Affix:
@@ -338,9 +330,12 @@ def _text(value: SigmaString, *, cased: bool) -> Text:
             elif literal:
                 parts.append(literal)
         elif part is SpecialChars.WILDCARD_SINGLE:
-            parts.append(Wild.ONE)
+            after_any = bool(parts) and parts[-1] is Wild.ANY
+            parts.insert(len(parts) - after_any, Wild.ONE)
         elif not parts or parts[-1] is not Wild.ANY:
             parts.append(Wild.ANY)
+    if Wild.ONE in parts:
+        _check_regex(regex_of_pattern(parts))
     return Text(tuple(parts), cased)
 
 

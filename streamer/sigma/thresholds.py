@@ -82,7 +82,7 @@ def _fields(entries: Mapping[str, Entry], kind: CorrelationType, node: Node, pro
         return ()
     nodes = [entry.node] if entry.node.items is None else entry.node.items
     found: list[str] = []
-    for item in nodes:
+    for item in nodes[:MAX_FIELDS]:
         if not isinstance(item.scalar, str) or not item.scalar:
             problems.error("bad-condition", item.place, f"a field name must stand here, this is {item.kind()}")
         elif item.scalar in found:

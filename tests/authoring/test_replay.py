@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -165,7 +166,16 @@ def test_a_firing_is_one_json_object_with_exact_key_time_and_members() -> None:
 
 
 def test_the_alert_of_a_detection_is_no_firing() -> None:
-    rules = load_text({"r.yml": RULES.split("---")[0]}).ok()
+    rules = load_text({"r.yml": RULES.split("---", maxsplit=1)[0]}).ok()
     output = gathered(Replay(rules, [recording("audit", "audit", [read(0)])]))
     assert len(output.alerts) == 1
     assert [firing_line(firing, rules.by_key()) for firing in output.firings] in ([], [None])
+
+
+@pytest.mark.parametrize(("text", "value"), [('"\ud800"', "\ud800"), ("inf", "inf"), ("1", 1), ('"é"', "é")])
+def test_a_key_is_told_exactly_whatever_it_holds(text: str, value: object) -> None:
+    output = gathered(Replay(IN_FORCE, [recording("audit", "audit", [read(0)])]))
+    fired = replace(of("new_namespace", output)[0], key_names=("k",), key=(text,))
+    line = firing_line(fired, IN_FORCE.by_key())
+    assert line is not None
+    assert json.loads(line)["key"] == {"k": value}

@@ -195,8 +195,10 @@ def _cpu_output() -> list[tuple[int, str]]:
         (20_432_000, f" * {white}POOL #1      {cyan}pool.example:3333{off} algo {white}rx/0{off}"),
         (
             20_951_000,
-            f"{head}.9]  {cyan}net     {off} new job from {white}pool.example:3333{off} diff {white}100001{off} "
-            f"algo {white}rx/0{off} height 2493011",
+            (
+                f"{head}.9]  {cyan}net     {off} new job from {white}pool.example:3333{off} diff {white}100001{off} "
+                f"algo {white}rx/0{off} height 2493011"
+            ),
         ),
         (
             41_900_000,
@@ -204,8 +206,10 @@ def _cpu_output() -> list[tuple[int, str]]:
         ),
         (
             80_500_000,
-            f"[2026-11-23 10:04:03.5]  {green}miner   {off} speed 10s/60s/15m {cyan}2113.4{off} 2098.7 n/a "
-            f"{cyan}H/s{off} max 2120.0 H/s",
+            (
+                f"[2026-11-23 10:04:03.5]  {green}miner   {off} speed 10s/60s/15m {cyan}2113.4{off} 2098.7 n/a "
+                f"{cyan}H/s{off} max 2120.0 H/s"
+            ),
         ),
     ]
     return [(after, text) for after, text in lines]

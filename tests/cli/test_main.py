@@ -42,7 +42,9 @@ def test_every_verb_is_listed_and_its_help_has_an_example(capsys: pytest.Capture
         assert "Example" in ran.out, verb
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["check", "--nonsense"], ["replay"], ["replay", "--kind", "x", "f"]])
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["check", "--nonsense"], ["replay"], ["replay", "--kind", "x", "f"]]
+)
 def test_wrong_use_is_one_sentence_and_exit_code_two(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     ran = run(capsys, *arguments)
     assert ran.code == 2

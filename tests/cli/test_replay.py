@@ -37,7 +37,9 @@ def test_the_summary_counts_per_rule_on_standard_error(
     capsys: pytest.CaptureFixture[str], rules: Path, log: Path
 ) -> None:
     ran = run(capsys, "replay", log, "--rules", rules)
-    rows = {" ".join(line.split()[1:-4]): line.split()[-4:] for line in ran.err.splitlines() if line[:4] in ("low ", "high")}
+    rows = {
+        " ".join(line.split()[1:-4]): line.split()[-4:] for line in ran.err.splitlines() if line[:4] in ("low ", "high")
+    }
     assert rows["Secret read"][0] == "4"
     assert rows["Three secrets read"][1:3] == ["2", "1"]
     assert "4 records" in ran.err
@@ -114,9 +116,7 @@ def test_fail_on_finds_its_level_or_a_higher_one(
     assert run(capsys, "replay", log, "--rules", rules, "--fail-on", level).code == code
 
 
-def test_broken_rules_stop_it_with_the_check_output(
-    capsys: pytest.CaptureFixture[str], rules: Path, log: Path
-) -> None:
+def test_broken_rules_stop_it_with_the_check_output(capsys: pytest.CaptureFixture[str], rules: Path, log: Path) -> None:
     (rules / "secrets.yml").write_text(RULES.replace("group-by", "groupby"))
     ran = run(capsys, "replay", log, "--rules", rules)
     assert (ran.code, ran.out) == (2, "")
@@ -193,9 +193,7 @@ def test_a_closed_pipe_ends_it_quietly(rules: Path, tmp_path: Path) -> None:
 
 def test_ctrl_c_tells_what_was_found_until_then(rules: Path, log: Path) -> None:
     command = [*STREAMER, "replay", "-", "--rules", str(rules), "--json"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stderr is not None
         process.stdin.write(log.read_bytes() * 60)

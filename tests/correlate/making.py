@@ -131,9 +131,7 @@ def match(rule: str, at: float, event: str | None = None, **values: Scalar | lis
         identity=identity(name),
         time_us=round(at * SECOND),
         cluster=cluster,
-        values={
-            field: tuple(value) if isinstance(value, list) else (value,) for field, value in values.items()
-        },
+        values={field: tuple(value) if isinstance(value, list) else (value,) for field, value in values.items()},
         position=Position("audit.log", 0, 1, is_file=True),
         evidence=Evidence("audit", "success", "somebody did something"),
     )
@@ -161,9 +159,7 @@ class Bench:
     ) -> None:
         self.rules = rules(*all_rules)
         self.limits = limits
-        self.correlator = Correlator(
-            self.rules, limits, start_us=None if start is None else round(start * SECOND)
-        )
+        self.correlator = Correlator(self.rules, limits, start_us=None if start is None else round(start * SECOND))
         self.told = Told()
 
     def _note(self, told: Told) -> Told:

@@ -79,8 +79,11 @@ def test_an_audit_event_in_pieces_is_one_event():
 
 
 def test_the_same_piece_delivered_twice_counts_once():
-    piece = cri("a", "P", fraction="123456789")
-    assert messages(decode(piece, piece, cri("b"), kind="containers")) == ["ab"]
+    """[I5] duplicates change nothing."""
+    piece, last = cri("a", "P", fraction="123456789"), cri("b", fraction="123456999")
+    assert messages(decode(piece, piece, last, last, cri("c"), kind="containers")) == ["ab", "c"]
+    told = decode(piece, last, piece, last, kind="containers").events
+    assert told[0].identity == told[1].identity
 
 
 def test_lines_of_one_value_are_read_one_by_one():
@@ -116,7 +119,7 @@ def test_an_empty_snapshot_is_an_empty_decoder():
     assert decoder.flush().events == ()
 
 
-@pytest.mark.parametrize("data", [b"x", b"[9,0,[]]", b"[1,0,[[[],{}]]]", b"{}", b"null", b"[1]"])
+@pytest.mark.parametrize("data", [b"x", b"[9,0,[],[]]", b"[1,0,[[[],{}]],[]]", b"{}", b"null", b"[1]"])
 def test_a_snapshot_that_cannot_be_read_is_said(data):
     with pytest.raises(StateError):
         Strict(source("containers")).restore(data)

@@ -4,7 +4,7 @@ import pytest
 
 from streamer.detect import Detector, applies
 from streamer.detect import detector as module
-from streamer.model import AUDIT, CONTAINER_LOG, UNKNOWN, Event, LogSource
+from streamer.model import AUDIT, CONTAINER_LOG, CONTAINER_SPEC, RBAC_RULE, RBAC_SUBJECT, UNKNOWN, Event, LogSource
 from streamer.sigma.predicates import Predicate
 from streamer.sigma.rules import RuleSet
 from tests.detect.events import event
@@ -55,10 +55,16 @@ def test_a_rule_applies_if_every_attribute_it_names_is_equal(asked: LogSource, *
     assert applies(asked, AUDIT) is expected
 
 
-def test_expanded_events_are_seen_only_by_rules_that_name_their_category() -> None:
+@pytest.mark.parametrize("logsource", [CONTAINER_SPEC, RBAC_RULE, RBAC_SUBJECT])
+def test_expanded_events_are_seen_only_by_rules_that_name_their_category(logsource: LogSource) -> None:
     """[D2] a rule sees expanded events only by naming their category."""
-    rules = accepted(detection("audit", "a: x", source="product: kubernetes\n    service: audit"))
-    assert matched(event({"a": "x"}, logsource=LogSource("container_spec", "kubernetes")), rules=rules) == []
+    rules = accepted(
+        detection("audit", "a: x", source="service: audit")
+        + detection("everything", "a: x", source="product: kubernetes")
+        + detection("named", "a: x", source=f"category: {logsource.category}")
+    )
+    assert matched(event({"a": "x"}, logsource=logsource), rules=rules) == [("named", 1)]
+    assert matched(event({"a": "x"}), rules=rules) == [("audit", 1), ("everything", 1)]
 
 
 def test_unfinished_stages_are_seen_only_by_rules_that_test_the_stage() -> None:

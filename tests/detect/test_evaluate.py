@@ -126,7 +126,7 @@ def leaf(name: str) -> Predicate:
 EVENT = event({"t": "x", "f": "y", "u": UNKNOWN})
 
 
-@pytest.mark.parametrize(("left", "right"), itertools.product("tfu", repeat=2))
+@pytest.mark.parametrize(("left", "right"), list(itertools.product("tfu", repeat=2)))
 def test_and_or_and_not_have_three_values(left: str, right: str) -> None:
     """[D5] Kleene's tables."""
     order: list[bool | Unknown] = [False, UNKNOWN, True]

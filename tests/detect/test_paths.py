@@ -17,7 +17,7 @@ from streamer.model import UNKNOWN
         ({"a.b": 1}, "a.b", (1,)),
         ({"a": {"b.c": 1}}, "a.b.c", (1,)),
         ({"a.b": {"c": 1}}, "a.b.c", (1,)),
-        ({"annotations": {"authorization.k8s.io/decision": "allow"}}, "annotations.authorization.k8s.io/decision", ("allow",)),
+        ({"a": {"authorization.k8s.io/decision": "x"}}, "a.authorization.k8s.io/decision", ("x",)),
         ({"labels": {"app.kubernetes.io/name": "x"}}, "labels.app.kubernetes.io/name", ("x",)),
         ({"a": {"b": 1}, "a.b": 2}, "a.b", (2,)),
         ({"a": {"b": {"c": 1}, "b.c": 2}, "a.b": {"c": 3}}, "a.b.c", (3,)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -31,11 +30,7 @@ def body(document: Document) -> dict[str, Any]:
 def lone(fields: dict[str, Any], **changes: Any) -> Alert:
     """The alert of a detection: a correlation of one, keyed by the event's identity."""
     happened = event(AUDIT, 0, fields, 7)
-    fired = replace(
-        firing("pod", {"event": happened.identity.hex()}, match("pod", happened)),
-        key_names=("event",),
-        key=(json.dumps(happened.identity.hex()),),
-    )
+    fired = firing("pod", {"event": happened.identity.hex()}, match("pod", happened))
     return Alert("ab" * 16, replace(fired, **changes))
 
 
@@ -122,9 +117,7 @@ def test_the_index_carries_the_alerts_own_day() -> None:
     assert document.id == body(document)["event"]["id"] == chain_alert().id
 
 
-@pytest.mark.parametrize(
-    ("at_us", "day"), [(253_402_300_799_000_000 * 40, "2262.04.11"), (-(10**15), "1970.01.01")]
-)
+@pytest.mark.parametrize(("at_us", "day"), [(253_402_300_799_000_000 * 40, "2262.04.11"), (-(10**15), "1970.01.01")])
 def test_a_stamp_no_index_can_hold_does_not_lose_the_alert(at_us: int, day: str) -> None:
     """[T3] in files a stamp far in the future stays the event's time."""
     happened = replace(event(AUDIT, 0, audit("create", "pods", "bob"), 7), time_us=at_us)
@@ -212,7 +205,9 @@ def test_a_secret_in_a_key_does_not_leave() -> None:
 
 def test_an_address_that_is_none_does_not_spoil_the_document() -> None:
     document = body(
-        alert_document(lone(audit("get", "pods", "bob", source={"ip": "fe80::1%eth0"}, sourceIPs=["-"])), RULES, CONTEXT)
+        alert_document(
+            lone(audit("get", "pods", "bob", source={"ip": "fe80::1%eth0"}, sourceIPs=["-"])), RULES, CONTEXT
+        )
     )
     assert document["source"] == {"address": "fe80::1%eth0"}
     assert "ip" not in document.get("related", {})
@@ -273,3 +268,12 @@ def test_the_schema_itself_is_valid() -> None:
 
 def test_evidence_keeps_the_kind_of_event() -> None:
     assert evidence_of(event(CONTAINER_LOG, 0, {"message": "x"}, 1)).kind == "container_log"
+
+
+@pytest.mark.parametrize("text", ['"\ud800x"', "inf", "nan", "1e400", "123456789012345678901234567890", '"\\u0000\x1b[31m"'])
+def test_a_key_that_no_strict_json_can_hold_still_leaves(text: str) -> None:
+    happened = replace(event(AUDIT, 0, audit("create", "pods", "bob"), 7), cluster="c\ud800\x1b[31m1")
+    fired = replace(firing("run", {"run_id": "1"}, match("run", happened)), key=('"prod-1"', text))
+    document = alert_document(Alert("ab" * 16, fired), RULES, CONTEXT)
+    assert body(document)["orchestrator"]["cluster"]["name"] == "c1"
+    assert dict(document.headers)["ce_source"] == b"/streamer/c1"

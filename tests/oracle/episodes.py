@@ -34,15 +34,18 @@ Told = tuple[str, Hashable, int]
 
 
 def fold(told: Iterable[Told], suppress: Mapping[str, Suppress]) -> tuple[list[Told], dict[Hashable, list[Episode]]]:
-    """The alerts, each by the firing that opened its episode, and all episodes."""
+    """The alerts, each by the firing that opened its episode, and all episodes.
+
+    A firing joins every episode that takes it; where it joins two, both alerts stand.
+    """
     episodes: dict[Hashable, list[Episode]] = {}
     alerts: list[Told] = []
     for rule, key, time in told:
         known = episodes.setdefault((rule, key), [])
-        home = next((one for one in known if one.takes(time, suppress[rule])), None)
-        if home is None:
+        homes = [one for one in known if one.takes(time, suppress[rule])]
+        for home in homes:
+            home.join(time)
+        if not homes:
             known.append(Episode(time, time, time))
             alerts.append((rule, key, time))
-        else:
-            home.join(time)
     return alerts, episodes

@@ -85,6 +85,8 @@ class ElasticsearchServer(ServerProcess):
             "cluster.routing.allocation.disk.threshold_enabled": False,
             "action.destructive_requires_name": False,
             "node.processors": 2,
+            # Small enough for a test to go over it.
+            "http.max_content_length": "4mb",
         }
         if self.password is not None:
             settings |= {

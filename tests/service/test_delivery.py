@@ -76,8 +76,8 @@ async def test_a_sink_that_is_away_is_retried_without_end_and_said_once():
         await finish(courier_of(sink, outbox))
     assert sink.took == ["a"]
     assert [(entry["event"], entry["what"]) for entry in logs] == [
-        ("not available; trying again until it is", "sink"),
-        ("available again", "sink"),
+        ("not available; trying again until it is", "delivering to sink"),
+        ("available again", "delivering to sink"),
     ]
 
 

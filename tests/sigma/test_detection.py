@@ -5,6 +5,7 @@ from sigma.collection import SigmaCollection
 
 from streamer.model import LogSource
 from streamer.sigma import load_text
+from streamer.sigma.detection import MAX_SELECTIONS
 from streamer.sigma.predicates import AllOf, AnyOf, FieldTest, KeywordTest, Negated, Null, Predicate, Text, Wild
 from tests.sigma.writing import accepted, detection, predicate_of, refused
 
@@ -167,3 +168,10 @@ def test_pysigma_reads_what_is_accepted_here() -> None:
     accepted(text)
     collection = SigmaCollection.from_yaml(text)
     assert [rule.errors for rule in collection.rules] == [[]]
+
+
+def test_a_rule_of_too_many_selections_or_tests_is_refused() -> None:
+    many = "\n".join(f"s{number}: {{a: x}}" for number in range(MAX_SELECTIONS))
+    refused("rule-too-large", rule("▸" + many + "\ncondition: 1 of them"))
+    large = f"s: {{a: [{', '.join(map(str, range(500)))}]}}\ncondition: " + " or ".join(["s"] * 50)
+    assert [p.code for p in load_text({"r.yml": rule(large)}).problems] == ["rule-too-large"]

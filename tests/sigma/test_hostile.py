@@ -104,8 +104,10 @@ def test_pysigma_reads_whatever_is_accepted(data: st.DataObject) -> None:
         detection("r_a", "a|expand: '" + "%x%" * 50 + "'"),
         detection("r_a", "'" + "." * 50_000 + "': x"),
         detection("r_a", "a: '" + "?*" * 100_000 + "'"),
+        detection("r_a", "a: [" + "x, " * 49_000 + "x]"),
+        detection("r_a", "a: [" + ", ".join(map(str, range(19_000))) + "]"),
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_a_bomb_is_refused_or_read_in_no_time(text: str) -> None:
     begin = time.process_time()

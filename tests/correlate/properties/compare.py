@@ -83,9 +83,13 @@ def differences(case: Case) -> list[str]:
     if found:
         return found
     truths = {truth.identity: truth for truth in world.told}
+    unordered = _unordered(case, world)
     for step, firing in firings:
         truth = truths[identity_of(firing)]
-        found += [f"{_name(truth.identity)}: {text}" for text in _details(case, step, firing, truth)]
+        details = _told(case, step, firing, truth)
+        if truth.identity not in unordered:
+            details = [*details, *_contents(case, firing, truth)]
+        found += [f"{_name(truth.identity)}: {text}" for text in details]
     found += _alerts(case, run, world)
     return found
 
@@ -108,12 +112,35 @@ def _sets(firings: Sequence[tuple[int, Firing]], world: World) -> Iterator[str]:
             yield f"told {times} times: {_name(identity)}"
 
 
-def _details(case: Case, step: int, firing: Firing, truth: Truth) -> Iterator[str]:
+def _unordered(case: Case, world: World) -> set[Identity]:
+    """Firings whose contents depend on which of several firings of one moment came up first, which nothing says.
+
+    Told at once (on arrival, or late) they show what had come up by then.
+    """
+    rules = {rule.meta.key: rule for rule in case.rules.correlations}
+    moments = Counter((one.rule, one.step, one.time) for one in world.told)
+    crowded = {(step, rule) for (rule, step, _), count in moments.items() if count > 1}
+    feeds = [index for index, op in enumerate((op for op in case.ops if op[0] != "restart"), 1) if op[0] == "feed"]
+    at_once = set(feeds)
+    return {
+        one.identity
+        for one in world.told
+        if (one.decided == "arrival" or one.step in at_once)
+        and any((one.step, rule) in crowded for rule in rules[one.rule].rules)
+    }
+
+
+def _told(case: Case, step: int, firing: Firing, truth: Truth) -> Iterator[str]:
+    """When it was told, and with which marks."""
     if step != truth.step:
         yield f"told by operation {step}, due at {truth.step}"
     if firing.decided != truth.decided:
         yield f"decided {firing.decided}, should be {truth.decided}"
     yield from _marks(case, firing, truth)
+
+
+def _contents(case: Case, firing: Firing, truth: Truth) -> Iterator[str]:
+    """Members, value and exported fields."""
     yield from _members(firing, truth)
     if truth.value is not None and firing.value != float(truth.value):
         yield f"value {firing.value}, should be {float(truth.value)}"
@@ -168,7 +195,7 @@ def _opening(firing: Firing) -> ToldTriple:
     return (firing.rule, key_tokens(key), firing.time_us)
 
 
-def _told(case: Case, run: Run, world: World) -> Iterator[ToldTriple]:
+def _folded(case: Case, run: Run, world: World) -> Iterator[ToldTriple]:
     """What is folded: firings of alerting rules in the order told; of first_seen, one per value that was new."""
     truths = {truth.identity: truth for truth in world.told}
     alerting = {rule.meta.key: rule for rule in case.rules.correlations if rule.alerts}
@@ -187,7 +214,7 @@ def _told(case: Case, run: Run, world: World) -> Iterator[ToldTriple]:
 def _alerts(case: Case, run: Run, world: World) -> Iterator[str]:
     """Alerts are the firings that open an episode, folded in the order told; ids follow from them."""
     alerting = {rule.meta.key for rule in case.rules.correlations if rule.alerts}
-    expected, _ = fold(_told(case, run, world), _suppression(case.rules))
+    expected, _ = fold(_folded(case, run, world), _suppression(case.rules))
     alerts = [alert for _, alert in run.alerts if alert.firing.rule in alerting]
     openings = [_opening(alert.firing) for alert in alerts]
     if Counter(openings) != Counter(expected):

@@ -1,0 +1,93 @@
+"""Incidents and groups of alerts on a terminal."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import orjson
+import pytest
+from rich.console import Console
+
+from streamer.cli.incident_text import print_incident, print_short
+from streamer.cli.stories import stories_of
+from streamer.ecs import alert_document
+from streamer.ecs.incident import incident
+from streamer.model import AUDIT, Alert
+from tests.ecs.samples import CONTEXT, RULES, audit, chain_alert, event, firing, match
+
+
+def document(alert: Alert) -> dict[str, Any]:
+    parsed: dict[str, Any] = orjson.loads(alert_document(alert, RULES, CONTEXT).body)
+    return parsed
+
+
+def lone(line: int, rule: str = "pod", at_ms: int = 0) -> dict[str, Any]:
+    happened = event(AUDIT, at_ms, audit("create", "pods", "bob"), line)
+    return document(Alert(f"{line:032x}", firing(rule, {}, match(rule, happened))))
+
+
+def shown(alert: Alert, width: int = 100, **options: Any) -> str:
+    stream = io.StringIO()
+    print_incident(incident(document(alert)), Console(file=stream, width=width, highlight=False), **options)
+    return stream.getvalue()
+
+
+def test_an_incident_reads_from_top_to_bottom() -> None:
+    lines = shown(chain_alert()).splitlines()
+    starts = [line.split()[0] for line in lines if line and not line.startswith("     ")]
+    assert starts[:2] == ["CRITICAL", "who"]
+    assert [word for word in starts if word in ("who", "what", "not", "proof", "attack", "where", "rule")] == [
+        "who",
+        "what",
+        "not",
+        "proof",
+        "attack",
+        "where",
+        "rule",
+    ]
+    assert [line.split()[1] for line in lines if line[2:5] == "10:"] == ["gateway", "gateway", "audit", "audit", "pod"]
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_no_line_is_wider_than_the_terminal_and_none_ends_in_blanks(width: int) -> None:
+    for line in shown(chain_alert(), width).splitlines():
+        assert len(line) <= width
+        assert line == line.rstrip()
+
+
+def test_other_alerts_on_the_same_events_are_named_beside() -> None:
+    assert "on the same events: A; B" in shown(chain_alert(), also=["A", "B"])
+
+
+def test_square_brackets_in_logs_are_text_and_no_markup() -> None:
+    happened = event(AUDIT, 0, audit("create", "pods", "[bold]bob[/bold]"), 1)
+    assert "[bold]bob[/bold]" in shown(Alert("ab" * 16, firing("pod", {}, match("pod", happened))))
+
+
+def test_a_short_alert_needs_two_lines() -> None:
+    stream = io.StringIO()
+    print_short(incident(lone(1)), Console(file=stream, width=100, highlight=False))
+    assert len(stream.getvalue().splitlines()) == 2
+
+
+def test_alerts_whose_events_are_all_among_anothers_stand_beside_it() -> None:
+    inside = lone(1320)
+    outside = lone(99)
+    stories = stories_of([inside, document(chain_alert()), outside])
+    assert [story.document["message"] for story in stories] == [
+        "Pipeline run by a visitor without login started a miner",
+        "Pod",
+    ]
+    assert stories[0].also == [inside]
+    assert stories[1].document is outside
+
+
+def test_several_alerts_of_one_rule_are_counted() -> None:
+    stories = stories_of([document(chain_alert()), lone(1320), lone(1312)])
+    assert stories[0].also_titles == ["Pod (2 times)"]
+
+
+def test_the_gravest_story_comes_first_then_the_earliest() -> None:
+    stories = stories_of([lone(2, at_ms=9_000), lone(3, at_ms=1_000), document(chain_alert())])
+    assert [story.document["event"]["start"][17:19] for story in stories] == ["11", "12", "20"]
