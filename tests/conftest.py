@@ -11,9 +11,14 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers.elasticsearch import ElasticsearchServer
 from tests.servers.kafka import KafkaServer
+
+# A busy machine must not turn a slow example into a failure, and a failure must be found again by the next run.
+settings.register_profile("streamer", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("streamer")
 
 SERVER_FIXTURES = {
     "kafka_address",

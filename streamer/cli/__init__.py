@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import wraps
 from typing import Annotated, Any, Final
 
@@ -76,8 +77,7 @@ def _streamer(
     ] = False,
 ) -> None:
     """Sigma correlation for Kubernetes: audit events and container logs in, one alert with the whole attack out."""
-    if debug:
-        os.environ["STREAMER_DEBUG"] = "1"
+    del debug  # :func:`main` looks for it itself, so that it may stand anywhere
     if version:
         print(f"streamer {streamer.__version__}")
         raise typer.Exit
@@ -122,6 +122,13 @@ def _exit_code(arguments: list[str]) -> int:
         return _tell(error, *(str(problem) for problem in error.problems))
     except StreamerError as error:
         return _tell(error)
+    except OSError as error:
+        if debug:
+            traceback.print_exc()
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"streamer: {where}{error.strerror or error}", file=sys.stderr)
+        _leave_closed_pipe()
+        return 2
     except Exception as error:  # noqa: BLE001 - the last resort: one sentence instead of a traceback
         return _unforeseen(error, debug=debug)
     return _leave_closed_pipe() if code == _CLOSED_PIPE else int(code or 0)
@@ -160,5 +167,6 @@ def _quiet_on_closed_pipe(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _leave_closed_pipe() -> int:
     """Nothing more can be written; the interpreter must not try when it flushes at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError, ValueError):  # there may be no descriptor behind it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

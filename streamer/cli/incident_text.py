@@ -63,6 +63,7 @@ def _facts(incident: Incident) -> Table:
     facts.add_column(no_wrap=True, style=DIM, min_width=6)
     facts.add_column(overflow="fold")
     rows = (
+        ("why", _phrases([] if incident.entries else [incident.reason])),
         ("who", _phrases(incident.who)),
         ("what", _phrases(incident.what)),
         ("not seen", _phrases(incident.absent)),

@@ -17,8 +17,11 @@ import typer
 
 from streamer.authoring.cases import CaseResult, FileResult, Fired, run_file
 from streamer.authoring.cases_time import iso
+from streamer.authoring.check import check
+from streamer.cli.problems import print_findings
+from streamer.cli.style import output
 from streamer.errors import Place, RuleError
-from streamer.sigma import Loaded, load_rules
+from streamer.sigma import Loaded, RuleSet, load_rules
 
 SUFFIXES: Final = (".test.yml", ".test.yaml")
 
@@ -120,10 +123,9 @@ def _unreadable(file: Path, reason: str) -> RuleError:
 
 
 def _show(result: FileResult, *, quiet: bool) -> None:
-    for problem in result.problems:
-        typer.secho(str(problem), fg=typer.colors.RED)
-        if problem.hint:
-            typer.echo(f"    {problem.hint}")
+    if result.problems:
+        sources = {path: _source(path) for path in dict.fromkeys(problem.place.path for problem in result.problems)}
+        print_findings(check(Loaded(RuleSet(), result.problems, sources), advise=False), output())
     for case in result.results:
         if case.passed and quiet:
             continue
@@ -135,6 +137,14 @@ def _show(result: FileResult, *, quiet: bool) -> None:
             typer.echo(f"      {sentence}")
         for note in case.notes if not case.passed else ():
             typer.echo(f"      note: {note}")
+
+
+def _source(path: str) -> str:
+    """The text of a file with a problem, to show the line; empty where it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _summary(results: Sequence[FileResult]) -> None:

@@ -79,7 +79,7 @@ class EpisodeBook:
             else:
                 del self._episodes[key]
 
-    def keys(self) -> list[Key]:
+    def known(self) -> list[Key]:
         """The keys that have an episode."""
         return list(self._episodes)
 

@@ -151,10 +151,10 @@ def _key_values(plan: Plan, key: Key) -> dict[str, tuple[Scalar, ...]]:
 def _suppress_key(plan: Plan, key: Key, values: dict[str, tuple[Scalar, ...]], done: Completed) -> Key | None:
     """The episode's key where it is not the firing's: by other fields, or with the value seen first."""
     by = plan.rule.suppress.by
-    if by is not None:
+    if by is not None and all(values.get(name) for name in by):
         parts: list[str] = [] if plan.rule.across_clusters else [key[0]]
         for name in by:
-            texts = sorted(map(canonical, values.get(name, ())))
+            texts = sorted(map(canonical, values[name]))
             parts.append(texts[0] if len(texts) == 1 else f"[{','.join(texts)}]")
         return tuple(parts)
     if done.seen:

@@ -56,7 +56,7 @@ class Search:
         while True:
             while at >= 0:
                 choices[refs[at]] = self._identities(refs[at], time)
-                if not _assignable(group + [refs[at]], choices):
+                if not _assignable([*group, refs[at]], choices):
                     break
                 group.append(refs[at])
                 at -= 1

@@ -98,7 +98,7 @@ class KeyState(ABC):
             self.note("b")
         self._forgotten(gone, bound)
 
-    def _forgotten(self, gone: list[tuple[int, Match]], bound: int) -> None:
+    def _forgotten(self, gone: list[tuple[int, Match]], bound: int) -> None:  # noqa: B027 - most kinds have none
         """The kind's own part of :meth:`expire`."""
 
     def is_empty(self) -> bool:

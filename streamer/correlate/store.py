@@ -97,7 +97,7 @@ class Store:
                 assert value is not None
                 yield codec.encode_key("told", rule, key, time), value
         for rule, alerter in self._alerters.items():
-            for key in alerter.book.keys():
+            for key in alerter.book.known():
                 value = alerter.book.stored(key)
                 assert value is not None
                 yield codec.encode_key("open", rule, key), value

@@ -125,9 +125,11 @@ class _Shown:
         """Copy the value at ``path``, if there is one that may be shown and there is room."""
         value: Any = self._source
         for step in path:
-            if not isinstance(value, Mapping):
+            if not isinstance(value, dict):
                 return
             value = value.get(step)
+            if value is None:
+                return
         safe = _safe(value, text)
         if safe is None:
             return
@@ -157,7 +159,7 @@ def _safe(value: Any, text: str) -> Any:
             return cut(redact_uri("?" + value, drop=("command",)).removeprefix("?"), MAX_TEXT) or None
         # Names are not texts: redaction would take the tag of an image called `token-miner:latest` for a secret.
         return cut(clean(value[: 4 * MAX_NAME]), MAX_NAME) or None
-    if value is None or value is UNKNOWN or isinstance(value, Mapping):
+    if value is None or value is UNKNOWN or isinstance(value, dict):
         return None
     if isinstance(value, bool):
         return value

@@ -81,7 +81,7 @@ def look(fields: Fields, path: str) -> Any:
     """The value at a dotted path of nested dicts, or ``None``."""
     value: Any = fields
     for step in path.split("."):
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             return None
         value = value.get(step)
     return value
@@ -221,6 +221,8 @@ def _container(fields: Fields) -> list[str]:
         _after("container", _text(fields, "container.name")),
         _after("image", _text(fields, "container.image")),
         "privileged" if look(fields, "container.privileged") is True else "",
+        _after("host path", _list(fields, "container.host_paths")),
+        _after("capability", _list(fields, "container.capabilities_added")),
         _after("runs", _text(fields, "container.command_line")),
     ]
 
@@ -236,6 +238,7 @@ def _workload(fields: Fields) -> list[str]:
         "privileged" if look(fields, "workload.privileged") is True else "",
         _after("host", ", ".join(host)),
         _after("host path", _list(fields, "workload.host_paths")),
+        _after("capability", _list(fields, "workload.capabilities_added")),
         _after("runs", _list(fields, "workload.command_lines")),
     ]
 

@@ -25,7 +25,8 @@ def reason_of(firing: Firing, line: Line, meta: RuleMeta, rules: Rules) -> str:
         return cut(_counted(rule, rule.condition, firing, line, told), MAX_REASON)
     steps = _distinct(line.members)
     span = line.members[-1].match.time_us - line.members[0].match.time_us if line.members else 0
-    return cut(f"{'; then '.join(steps) or meta.title} ({line.total} events in {duration_text(span)})", MAX_REASON)
+    told_in = f" in {duration_text(span)}" if span else ""
+    return cut(f"{'; then '.join(steps) or meta.title} ({line.total} events{told_in})", MAX_REASON)
 
 
 def _counted(rule: CorrelationRule, condition: CountCondition, firing: Firing, line: Line, told: list[str]) -> str:

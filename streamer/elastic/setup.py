@@ -12,10 +12,8 @@ from typing import Any, Final
 from elasticsearch import ApiError, AsyncElasticsearch, TransportError, UnsupportedProductError
 
 from streamer.elastic.connection import Elastic, ElasticConnection
-from streamer.elastic.verdicts import as_server_error
+from streamer.elastic.verdicts import as_server_error, is_absent
 
-_ABSENT: Final = (400, 404, 405)
-"""How a server answers for an API that it does not have."""
 _DAY: Final = re.compile(r"-(\d{4})\.(\d{2})\.(\d{2})$")
 
 
@@ -40,8 +38,8 @@ async def has_lifecycle(connection: ElasticConnection) -> bool:
         try:
             await elastic.client.ilm.get_lifecycle()
         except ApiError as error:
-            if error.status_code in _ABSENT:
-                return error.status_code == 404 and "error" in (error.body if isinstance(error.body, dict) else {})
+            if is_absent(error):
+                return False
             raise
         return True
 
@@ -72,7 +70,7 @@ async def install(
             try:
                 await client.ilm.put_lifecycle(name=name, body={"policy": dict(policy)})
             except ApiError as error:
-                if error.status_code != 405:
+                if not is_absent(error):
                     raise
                 left_out.append(name)
             else:

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any
 
 from elastic_transport import ConnectionError as TransportConnectionError
-from elastic_transport import TlsError, TransportError
+from elastic_transport import ConnectionTimeout, TlsError, TransportError
 from elasticsearch import ApiError, UnsupportedProductError
 
 from streamer.errors import ServerError
@@ -78,7 +78,7 @@ def as_server_error(error: Exception, where: str) -> ServerError:
             hint="Set elasticsearch.ca_file to the authority that signed it.",
             retriable=False,
         )
-    if isinstance(error, TransportConnectionError):
+    if isinstance(error, TransportConnectionError | ConnectionTimeout):
         return ServerError(f"{where} does not answer", hint="Is it running, and is the address right?")
     if isinstance(error, ApiError):
         return _of_answer(error, where)
@@ -113,3 +113,10 @@ def kind_of(error: ApiError) -> tuple[str, str]:
     if isinstance(inner, Mapping):
         return str(inner.get("type", "")), str(inner.get("reason", ""))
     return "", ""
+
+
+def is_absent(error: ApiError) -> bool:
+    """Whether the server does not have this API at all, as small distributions answer."""
+    body = error.body
+    told = body.get("error") if isinstance(body, Mapping) else None
+    return error.status_code == 405 or (error.status_code == 400 and str(told).startswith("no handler found"))

@@ -25,7 +25,7 @@ class Backoff:
     """
 
     first_s: float = 0.1
-    longest_s: float = 30.0
+    longest_s: float = 15.0
     slow_s: float = 30.0
     attempt: int = 0
 

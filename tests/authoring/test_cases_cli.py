@@ -73,7 +73,10 @@ def test_a_case_file_that_cannot_be_used_gives_2(project: Path) -> None:
     result = run(project / "tests")
 
     assert result.exit_code == 2
-    assert "broken.test.yml:1:7: error[unknown-rule] there is no file `rules/gone.yml`" in result.output
+    assert "broken.test.yml:1:7: error: there is no file `rules/gone.yml`  [unknown-rule]" in result.output
+    assert "1 │ rule: rules/gone.yml" in result.output
+    assert "^^^^" in result.output
+    assert "paths begin at the root of the project" in result.output
 
 
 @pytest.mark.parametrize("what", ["no/such/folder", "."])

@@ -181,7 +181,8 @@ def _intrusion(world: Recorder) -> None:
     run_id, _ = play_run(
         world, stamp("2026-11-23T10:02:40.934Z"), Run(MINING, "Run of sequential-pipeline (a1b2c)", [miner, second])
     )
-    watched(world, posted + 420_000, run_id, VISITOR, 14)
+    watched(world, posted + 420_000, run_id, VISITOR, 1)
+    watched(world, stamp("2026-11-23T10:04:09.300Z"), run_id, VISITOR, 8)
 
 
 def _cpu_output() -> list[tuple[int, str]]:

@@ -11,10 +11,10 @@ from rich.console import Console
 
 from streamer.cli.incident_text import print_incident, print_short
 from streamer.cli.stories import stories_of
-from streamer.ecs import alert_document
+from streamer.ecs import alert_document, notice_document
 from streamer.ecs.incident import incident
-from streamer.model import AUDIT, Alert
-from tests.ecs.samples import CONTEXT, RULES, audit, chain_alert, event, firing, match
+from streamer.model import AUDIT, Alert, Notice
+from tests.ecs.samples import CONTEXT, RULES, T0, audit, chain_alert, event, firing, match
 
 
 def document(alert: Alert) -> dict[str, Any]:
@@ -91,3 +91,11 @@ def test_several_alerts_of_one_rule_are_counted() -> None:
 def test_the_gravest_story_comes_first_then_the_earliest() -> None:
     stories = stories_of([lone(2, at_ms=9_000), lone(3, at_ms=1_000), document(chain_alert())])
     assert [story.document["event"]["start"][17:19] for story in stories] == ["11", "12", "20"]
+
+
+def test_a_notice_without_events_says_why() -> None:
+    notice = Notice("state-pressure", "pod", T0, "The rule pod is at its limit")
+    stream = io.StringIO()
+    told = orjson.loads(notice_document(notice, RULES, CONTEXT).body)
+    print_incident(incident(told), Console(file=stream, width=100, highlight=False))
+    assert "why     The rule pod is at its limit" in stream.getvalue()

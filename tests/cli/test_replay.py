@@ -205,3 +205,11 @@ def test_ctrl_c_tells_what_was_found_until_then(rules: Path, log: Path) -> None:
     assert process.returncode == 130
     assert b"records in" in err
     assert b"Traceback" not in err
+
+
+def test_a_full_disk_is_one_sentence(rules: Path, log: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [*STREAMER, "replay", str(log), "--rules", str(rules), "--json", "--quiet"]
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert ran.returncode == 2
+    assert ran.stderr == b"streamer: No space left on device\n"

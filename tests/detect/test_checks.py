@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.detect.checks import matches_pattern, passes, relates
@@ -122,6 +122,7 @@ def test_two_fields_against_each_other(how: Any, left: Any, right: Any, *, cased
 PARTS = st.lists(st.one_of(st.sampled_from([ANY, ONE]), st.text(alphabet="ab", min_size=1, max_size=2)), max_size=6)
 
 
+@settings(deadline=None)
 @given(PARTS, st.text(alphabet="abc", max_size=10))
 def test_patterns_match_as_the_textbook_says(parts: list[str | Wild], text: str) -> None:
     """[D1] wildcards."""
@@ -141,6 +142,7 @@ def _textbook(parts: list[str | Wild], text: str) -> bool:
     return text.startswith(first) and _textbook(rest, text[len(first) :])
 
 
+@settings(deadline=None)
 @given(st.text(), st.text(), st.text())
 def test_contains_is_containment_without_regard_to_case(before: str, inside: str, after: str) -> None:
     """[D1] strings compare case-insensitively."""
@@ -149,6 +151,7 @@ def test_contains_is_containment_without_regard_to_case(before: str, inside: str
     )
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=4), st.integers(0, 32), st.ip_addresses(v=4))
 def test_networks_hold_the_addresses_with_their_prefix(base: Any, length: int, address: Any) -> None:
     """[D1] `cidr`."""

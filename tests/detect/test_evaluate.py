@@ -4,7 +4,7 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.detect import evaluate
@@ -147,6 +147,7 @@ PREDICATES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(PREDICATES, st.fixed_dictionaries({name: st.sampled_from(["x", "y", UNKNOWN]) for name in "abcd"}))
 def test_a_definite_answer_holds_whatever_was_cut_off(predicate: Predicate, fields: dict[str, Any]) -> None:
     """[D5] a rule matches only on true: then no value of what is unknown could make it false."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.detect.paths import MAX_EXTRACTED, Found, extract, find, values_at
@@ -88,6 +88,7 @@ TREES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["a", "b", "a.b"]), TREES, max_size=3), st.sampled_from(["a", "a.b", "a.b.a.b"]))
 def test_the_walk_agrees_with_trying_every_way_of_cutting_the_path(fields: dict[str, Any], path: str) -> None:
     """[D1]"""

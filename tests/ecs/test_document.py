@@ -270,7 +270,9 @@ def test_evidence_keeps_the_kind_of_event() -> None:
     assert evidence_of(event(CONTAINER_LOG, 0, {"message": "x"}, 1)).kind == "container_log"
 
 
-@pytest.mark.parametrize("text", ['"\ud800x"', "inf", "nan", "1e400", "123456789012345678901234567890", '"\\u0000\x1b[31m"'])
+@pytest.mark.parametrize(
+    "text", ['"\ud800x"', "inf", "nan", "1e400", "123456789012345678901234567890", '"\\u0000\x1b[31m"']
+)
 def test_a_key_that_no_strict_json_can_hold_still_leaves(text: str) -> None:
     happened = replace(event(AUDIT, 0, audit("create", "pods", "bob"), 7), cluster="c\ud800\x1b[31m1")
     fired = replace(firing("run", {"run_id": "1"}, match("run", happened)), key=('"prod-1"', text))

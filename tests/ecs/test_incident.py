@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 import pytest
 
-from streamer.ecs import alert_document
+from streamer.ecs import alert_document, notice_document
 from streamer.ecs.durations import duration_text
 from streamer.ecs.incident import incident, incident_lines, source_text
-from streamer.model import AUDIT, Alert, Step
-from tests.ecs.samples import CONTEXT, RULES, RUN_ID, audit, chain, chain_alert, event, firing, match
+from streamer.model import AUDIT, Alert, Notice, Step
+from tests.ecs.samples import CONTEXT, RULES, RUN_ID, T0, audit, chain, chain_alert, event, firing, match
 
 
 def document(alert: Alert) -> dict[str, Any]:
@@ -120,3 +120,11 @@ def test_lengths_of_time_are_said_in_at_most_two_units(length_us: int, text: str
 def test_a_place_is_written_as_editors_and_kafka_tools_write_it() -> None:
     assert source_text({"file": "a.ndjson", "line": 3}) == "a.ndjson:3"
     assert source_text({"topic": "t", "partition": 1, "offset": 9}) == "t[1]@9"
+
+
+def test_a_notice_can_be_told_too() -> None:
+    notice = Notice("state-pressure", "pod", T0, "The rule pod is at its limit", (("a", 3),))
+    seen = incident(orjson.loads(notice_document(notice, RULES, CONTEXT).body))
+    assert (seen.level, seen.title) == ("medium", "streamer: state pressure")
+    assert seen.reason == "The rule pod is at its limit"
+    assert seen.entries == ()

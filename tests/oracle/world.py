@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from streamer.model import Match
 from streamer.sigma.rules import CorrelationRule, CountCondition, RuleSet
@@ -42,7 +43,7 @@ class Truth:
     marks: frozenset[str]
     allowed: frozenset[str]
     members: frozenset[Seen]
-    value: object
+    value: Fraction | None
     new_values: tuple[object, ...]
     exports: dict[str, tuple[object, ...]] = field(hash=False, compare=False)
 
@@ -61,7 +62,7 @@ class _Verdict:
     holds: bool
     members: Sequence[Seen]
     taking_part: Iterable[Seen]
-    value: object = None
+    value: Fraction | None = None
     new_value: object = None
     windows: tuple[NotWindow, ...] = ()
 

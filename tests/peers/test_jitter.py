@@ -137,8 +137,7 @@ def test_nothing_is_missed_and_nothing_false_at_any_jitter(
         right = {one for one in true if one[0] == rule}
         mine = {one for one in found if one[0] == rule}
         cells.append(f"{rule} {len(right)}, {len(right - mine)}, {len(mine - right)}")
+    cell = f"{span_s:>3} s, {late_s:>2} s late, {keys:>6,} keys"
     with capsys.disabled():
-        print(
-            f"\n{span_s:>3} s, {late_s:>2} s late, {keys:>6,} keys | {' | '.join(cells)} | {alerts} alerts (true, missed, false)"
-        )
+        print(f"\n{cell} | {' | '.join(cells)} | {alerts} alerts (true, missed, false)")
     assert found == true

@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sigma.conditions import ConditionAND, ConditionIdentifier, ConditionNOT, ConditionOR, ConditionSelector
 from sigma.conditions import condition as grammar
@@ -83,12 +83,14 @@ CONDITIONS = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(CONDITIONS)
 def test_pysigma_reads_the_same_tree(text: str) -> None:
     """[D1] Sigma as pySigma reads it."""
     assert _ours(parse_condition(text)) == _theirs(grammar.parse_string(text, parse_all=True)[0])
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab()*1 ofandrt_-|\n", max_size=60))
 def test_no_text_raises_anything_else(text: str) -> None:
     offset = 0

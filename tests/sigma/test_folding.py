@@ -3,18 +3,20 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.sigma.folding import fold, scalar_text
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_the_fold_of_a_joined_text_is_the_join_of_the_folds(left: str, right: str) -> None:
     """[D1] so a pattern taken apart at its wildcards compares like the whole."""
     assert fold(left + right) == fold(left) + fold(right)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_folding_keeps_the_number_of_characters_and_changes_nothing_a_second_time(text: str) -> None:
     """[D1] `?` stands for one character of the text as it was written."""
@@ -49,6 +51,7 @@ def test_a_number_has_one_text_and_a_boolean_that_of_no_number(value: float, tex
     assert scalar_text(value) == text
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_the_text_of_a_number_reads_back_as_the_same_number(value: float) -> None:
     assert json.loads(scalar_text(value)) == value

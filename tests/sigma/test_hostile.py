@@ -52,19 +52,20 @@ def load(text: str) -> None:
         assert loaded.problems
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text(text: str) -> None:
     load(text)
 
 
 @given(st.lists(RULES, min_size=1, max_size=3))
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_any_tree_of_known_keys(documents: list[dict[str, object]]) -> None:
     load("\n---\n".join(map(_flow, documents)))
 
 
 @given(st.data())
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_a_good_file_with_a_piece_cut_out_or_put_in(data: st.DataObject) -> None:
     begin = data.draw(st.integers(0, len(WHOLE)))
     end = data.draw(st.integers(begin, min(begin + 20, len(WHOLE))))
@@ -72,7 +73,7 @@ def test_a_good_file_with_a_piece_cut_out_or_put_in(data: st.DataObject) -> None
 
 
 @given(st.data())
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_pysigma_reads_whatever_is_accepted(data: st.DataObject) -> None:
     """Rule files stay valid Sigma."""
     value = data.draw(SCALARS)

@@ -19,6 +19,19 @@ from tests.correlate.properties.rules import NAMES, UNIT, RuleMaker, with_reach
 BASE = 1_750_000_000 * UNIT
 YEAR = 365 * 86_400 * UNIT
 
+VALUES: tuple[Scalar, ...] = ("x", "y", 1, 1.0, True, "1")
+NUMBERS: tuple[Scalar, ...] = (0, 1, 1.0, 2, -1, 0.1, 0.2, 0.3, -2.5, True, "1")
+HARD_VALUES: tuple[Scalar, ...] = (2**53, 2.0**53, 2**53 + 1, 0, 0.0, -0.0, False, "", "é", 1e300, 2**64 - 1, 0.1)
+HARD_NUMBERS: tuple[Scalar, ...] = (2**53 + 1, -(2**53), 2.0**53, 1e308, -1e308, 2**64 - 1, -(2**63), 5e-324, 0.3, -0.0)
+HARD_USERS: tuple[Scalar, ...] = (1e300, 2.0**64, -0.0, 0, "\u2028")
+MANY: tuple[Scalar, ...] = (
+    *(f"10.0.0.{number}" for number in range(20)),
+    *range(8, 13),
+    *("é", "z", '"', "\\", "\n", "a,b", "a]", "", "A", "~", "\U0001f600", "\uffee"),
+    *(True, False, 1.5, 10.0, -1, 1e21),
+)
+"""Elements of lists that have more keys than a match may have."""
+
 Op: TypeAlias = tuple[Literal["feed"], Match] | tuple[Literal["advance"], int] | tuple[Literal["restart"], str]
 
 
@@ -101,10 +114,13 @@ class Makes:
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
         self.span = rng.choice((8, 14, 24))
-        self.users: tuple[Scalar, ...] = rng.choice((("u",), ("u", "w"), ("u", 1, "1"), (1, 1.0, True)))
+        self.users: tuple[Scalar, ...] = rng.choice((("u",), ("u", "w"), ("u", 1, "1"), (1, 1.0, True), HARD_USERS))
         self.clusters = rng.choice((("k",), ("k",), ("k", "l")))
         self.missing = rng.choice((0.0, 0.0, 0.15))
         self.fine = rng.random() < 0.2
+        hard = rng.random() < 0.15
+        self.counted = HARD_VALUES if hard else VALUES
+        self.numbers = HARD_NUMBERS if hard else NUMBERS
 
     def happenings(self, count: int) -> list[Happening]:
         """Random ones, in order of time; equal times keep a random order."""
@@ -119,8 +135,8 @@ class Makes:
         values: dict[str, tuple[Scalar, ...]] = {
             "user": (rng.choice(self.users),),
             "ip": self._addresses(),
-            "v": (rng.choice(("x", "y", 1, 1.0, True, "1")),),
-            "n": (rng.choice((0, 1, 1.0, 2, -1, 0.1, 0.2, 0.3, -2.5, True, "1")),),
+            "v": (rng.choice(self.counted),),
+            "n": (rng.choice(self.numbers),),
         }
         for name in list(values):
             if rng.random() < self.missing:
@@ -130,7 +146,7 @@ class Makes:
     def _addresses(self) -> tuple[Scalar, ...]:
         rng = self.rng
         if rng.random() < 0.03:
-            return tuple(f"10.0.0.{number}" for number in rng.sample(range(40), 20))
+            return tuple(rng.choices(MANY, k=20))
         return tuple(rng.choice(("p", "q", "s")) for _ in range(rng.choice((1, 1, 1, 2, 3))))
 
 
@@ -182,6 +198,18 @@ def restarted(rng: random.Random, ops: Sequence[Op], share: float) -> list[Op]:
         if rng.random() < share:
             result.append(("restart", rng.choice(("snapshot", "changes"))))
     return result
+
+
+def dense(rng: random.Random, rules: RuleMaker, makes: Makes) -> tuple[RuleSet, list[Op]]:
+    """Many events of one key, more than fit into a block of anything."""
+    makes.users, makes.clusters, makes.missing = ("u",), ("k",), 0.0
+    rules.upper = rng.choice((0, 1))
+    rules.longest = 12
+    rules.families = {name: weight for name, weight in rules.families.items() if name != "temporal_ordered"}
+    lateness = rng.randint(0, 8) * UNIT
+    made = repeated(rng, shuffled(rng, makes.happenings(45), lateness), 0.1)
+    rule_set = rules.rule_set()
+    return rule_set, restarted(rng, ops_of(rng, [(one, 0) for one in made], [lateness], 0.7), 0.02)
 
 
 Lane: TypeAlias = Callable[[random.Random, RuleMaker, Makes], tuple[RuleSet, list[Op]]]
@@ -305,6 +333,7 @@ LANES: dict[str, Lane] = {
     "late, against what is judged": late_to_judged,
     "correlations of correlations": chained,
     "restarts": restarts,
+    "many events of one key": dense,
     "skew": skewed,
     "provisional": provisional,
 }

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from streamer.correlate import Correlator, Told
 from streamer.model import Alert, Firing, Match
@@ -142,13 +143,21 @@ def _told(case: Case, step: int, firing: Firing, truth: Truth) -> Iterator[str]:
 def _contents(case: Case, firing: Firing, truth: Truth) -> Iterator[str]:
     """Members, value and exported fields."""
     yield from _members(firing, truth)
-    if truth.value is not None and firing.value != float(truth.value):
-        yield f"value {firing.value}, should be {float(truth.value)}"
+    if firing.value != _shown(truth.value):
+        yield f"value {firing.value}, should be {_shown(truth.value)}"
     told = {name: {token(one) for one in values} for name, values in firing.values.items() if values}
     true = {name: {token(one) for one in values} for name, values in truth.exports.items()}
     wanted = {name: values for name, values in true.items() if values}
     if {name: values for name, values in told.items() if name in wanted or name in _exports(case, firing)} != wanted:
         yield f"values {told}, should be {wanted}"
+
+
+def _shown(value: Fraction | None) -> float | None:
+    """The value as a float; what no float can hold is not shown."""
+    try:
+        return None if value is None else float(value)
+    except OverflowError:
+        return None
 
 
 def _exports(case: Case, firing: Firing) -> tuple[str, ...]:

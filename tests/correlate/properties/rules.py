@@ -30,6 +30,7 @@ class RuleMaker:
         upper: how many correlations of correlations at most.
         skew: share of ordered rules with skew.
         provisional: share of `not` and first_seen rules decided on arrival.
+        longest: longest timespan in units.
         vetoes: share of temporal rules that get a `not` (and again that get a second).
         reach: choices of reach in units; ``None`` leaves the default.
     """
@@ -43,6 +44,7 @@ class RuleMaker:
         self.reach: tuple[int, ...] | None = None
         self.across = 0.1
         self.vetoes = 0.4
+        self.longest = 7
         self.alerting_detections = False
 
     def drafts(self) -> list[Draft]:
@@ -84,7 +86,7 @@ class RuleMaker:
             name,
             "event_count",
             rules,
-            rng.randint(1, 7) * UNIT,
+            rng.randint(1, self.longest) * UNIT,
             CountCondition("gte", 1),
             suppress=self._suppress(),
         )

@@ -1,0 +1,74 @@
+"""The latest chain against trying everything."""
+
+from __future__ import annotations
+
+import random
+from itertools import product
+
+import pytest
+
+from streamer.correlate.ledger import Ledger
+from streamer.correlate.limits import CorrelateLimits
+from streamer.correlate.plan import Plan
+from streamer.correlate.search import Search
+from tests.correlate.making import SECOND, correlation, match
+
+NAMES = "a b c d"
+
+
+def _slow(ledger: Ledger, event, skew: int, span: int, pinned=None):
+    lines = [list(line) for line in ledger.lines[:-1]]
+    best = None
+    for chain in product(*lines):
+        members = (*chain, event)
+        times = [time for time, _ in members]
+        if len({identity for _, identity in members}) < len(members) or max(times) - min(times) > span:
+            continue
+        if any(after < before - skew for before, after in zip(times, times[1:], strict=False)):
+            continue
+        if pinned is not None and members[pinned[0]] != pinned[1]:
+            continue
+        if best is None or members[::-1] > best[::-1]:
+            best = members
+    return None if best is None else dict(enumerate(best))
+
+
+@pytest.mark.parametrize("skew", [0, 1, 2])
+def test_the_search_finds_the_latest_chain_or_that_there_is_none(skew):
+    """[C9] [W2] [W3] the chain that is named, compared from the last step backwards."""
+    rng = random.Random(skew)
+    plan = Plan.of(correlation("o", "temporal_ordered", NAMES, skew=skew, span=4), CorrelateLimits())
+    found = 0
+    for _ in range(300):
+        ledger = Ledger(4)
+        for number in range(rng.randrange(3, 10)):
+            at = rng.randrange(7)
+            for ref in rng.sample(range(4), rng.choice((1, 1, 2, 3, 4))):
+                ledger.add(ref, match(NAMES[ref * 2], at, str(number)))
+        for event in ledger.lines[3]:
+            expected = _slow(ledger, event, skew * SECOND, 4 * SECOND)
+            assert Search(ledger, plan, (0, 1, 2, 3)).latest(event) == expected
+            found += expected is not None
+            for ref in range(3):
+                for moment in ledger.lines[ref]:
+                    pin = (ref, moment)
+                    expected = _slow(ledger, event, skew * SECOND, 4 * SECOND, pin)
+                    got = Search(ledger, plan, (0, 1, 2, 3)).latest(event, pinned=pin)
+                    assert (got is None) == (expected is None)
+    assert found > 50
+
+
+def test_many_events_for_many_steps_at_one_time_need_no_search():
+    """[C9] no search is needed: nine events that match ten rules each are shared out, or not, at once."""
+    names = "a b c d e f g h i j"
+    plan = Plan.of(correlation("o", "temporal_ordered", names), CorrelateLimits())
+    ledger = Ledger(10)
+    for number in range(9):
+        for ref, name in enumerate(names.split()):
+            ledger.add(ref, match(name, 5, str(number)))
+    event = ledger.lines[9].last()
+    assert Search(ledger, plan, tuple(range(10))).latest(event) is None
+    ledger.add(0, match("a", 5, "one more"))
+    chain = Search(ledger, plan, tuple(range(10))).latest(event)
+    assert chain is not None
+    assert len(set(chain.values())) == 10
