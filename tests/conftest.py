@@ -73,13 +73,13 @@ def secured_elasticsearch() -> Iterator[ElasticsearchServer]:
         server.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def kafka_address(_own_kafka: KafkaServer | None) -> str:
     """Bootstrap address of a running Kafka."""
     return _own_kafka.address if _own_kafka else os.environ["STREAMER_TEST_KAFKA"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def elasticsearch_url(_own_elasticsearch: ElasticsearchServer | None) -> str:
     """URL of a running Elasticsearch without security."""
     return _own_elasticsearch.url if _own_elasticsearch else os.environ["STREAMER_TEST_ELASTICSEARCH"]

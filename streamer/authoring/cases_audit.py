@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from streamer.authoring.cases_fields import made_suffix, made_uuid
-from streamer.authoring.cases_identity import address_of, agent_of, user_of
+from streamer.authoring.cases_identity import DEFAULT_USER, address_of, agent_of, reason_of, user_of
 from streamer.authoring.cases_time import iso, whole_seconds
 
 KEYS: Final = (
@@ -40,7 +40,6 @@ _WITHOUT_METADATA: Final = frozenset({"subjectaccessreviews", "selfsubjectaccess
 _LONG: Final = frozenset({"exec", "attach", "portforward", "proxy", "log"})
 _CODES: Final = {"create": 201, "watch": 200}
 _REASONS: Final = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "AlreadyExists"}
-_SERVER_US: Final = 4_000
 
 
 class Request:
@@ -50,10 +49,12 @@ class Request:
         form: the mapping under ``audit:``.
         time_us: event time (the stage's stamp; for long-running requests when the request was received).
         seed: what made-up values depend on.
+        took_us: how long the server took to answer.
     """
 
-    def __init__(self, form: Mapping[str, Any], time_us: int, seed: Sequence[object]) -> None:
+    def __init__(self, form: Mapping[str, Any], time_us: int, seed: Sequence[object], took_us: int = 4_000) -> None:
         self.form = form
+        self.took_us = took_us
         self.time_us = time_us
         self.seed = tuple(seed)
         self.verb = str(form.get("verb", "get"))
@@ -65,12 +66,12 @@ class Request:
 
     def events(self) -> list[tuple[int, dict[str, Any]]]:
         """(time of writing, event) of every stage, or of the one that the form names."""
-        received = self.time_us if self.long else self.time_us - _SERVER_US
+        received = self.time_us if self.long else self.time_us - self.took_us
         stages = [("RequestReceived", received)]
         if self.long and self.code < 400:
-            stages += [("ResponseStarted", received + _SERVER_US), ("ResponseComplete", received + 40 * _SERVER_US)]
+            stages += [("ResponseStarted", received + self.took_us), ("ResponseComplete", received + 40 * self.took_us)]
         else:
-            stages += [("ResponseComplete", received + _SERVER_US)]
+            stages += [("ResponseComplete", received + self.took_us)]
         only = self.form.get("stage")
         if only is not None:
             known = dict(stages)
@@ -211,7 +212,7 @@ class Request:
         found: dict[str, Any] = {}
         if self.code != 401:
             allowed = self.decision == "allow"
-            reason = 'RBAC: allowed by ClusterRoleBinding "streamer-case" of ClusterRole "streamer-case"'
+            reason = reason_of(str(self.form.get("user", DEFAULT_USER)))
             found = {
                 "authorization.k8s.io/decision": self.decision,
                 "authorization.k8s.io/reason": self.form.get("reason", reason if allowed else ""),

@@ -67,6 +67,23 @@ def _extra(form: Mapping[str, Any], name: str) -> dict[str, str]:
     return extra
 
 
+def reason_of(name: str) -> str:
+    """Why the authorizer let such a caller do it."""
+    if name == "system:apiserver" or name.startswith("system:node:"):
+        return ""
+    if name == "system:anonymous":
+        return _allowed("public-access", "Group", "system:unauthenticated")
+    if name.startswith(_SERVICE_ACCOUNT):
+        namespace, _, account = name.removeprefix(_SERVICE_ACCOUNT).partition(":")
+        role = f"system:controller:{account}" if namespace == "kube-system" else account
+        return _allowed(role, "ServiceAccount", f"{account}/{namespace}")
+    return _allowed(name if name.startswith("system:") else "developers", "User", name)
+
+
+def _allowed(role: str, kind: str, subject: str) -> str:
+    return f'RBAC: allowed by ClusterRoleBinding "{role}" of ClusterRole "{role}" to {kind} "{subject}"'
+
+
 def address_of(name: str) -> str:
     """Where such a caller calls from; addresses of RFC 5737 only."""
     if name == "system:apiserver":

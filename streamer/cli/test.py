@@ -63,10 +63,18 @@ def test(
         else:
             _show(result, quiet=quiet)
     if junit is not None:
-        junit.write_bytes(junit_xml(results))
+        _write(junit, junit_xml(results))
     if not as_json:
         _summary(results)
     raise typer.Exit(exit_code(results))
+
+
+def _write(file: Path, data: bytes) -> None:
+    try:
+        file.write_bytes(data)
+    except OSError as error:
+        typer.echo(f"cannot write {file}: {error.strerror}", err=True)
+        raise typer.Exit(2) from None
 
 
 def find_cases(paths: Sequence[Path]) -> list[Path]:

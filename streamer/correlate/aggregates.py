@@ -55,14 +55,24 @@ class AggregateState(KeyState):
     def take(self, arrival: Arrival) -> list[Completed]:
         """Keep an event with a number; one behind the watermark is judged at once."""
         match, time = arrival.match, arrival.match.time_us
-        known = self.ledger.held(match.identity) > 0
+        counted = self._counted(match.identity)
         self.keep(arrival)
-        if not known:
-            self._numbers.add(match, numbers_of(match, self.plan.counted_fields(arrival.ref)))
+        # An event that several rules accepted is one event; whichever came first, it counts as the first rule reads it.
+        if counted is None or arrival.ref < counted:
+            if counted is not None:
+                self._numbers.remove(match, self._read(counted, match.identity))
+            self._numbers.add(match, self._read(arrival.ref, match.identity))
         if time < arrival.watermark:
             return self.tell(self._judged(time))
         self._enqueue(time)
         return []
+
+    def _counted(self, identity: bytes) -> int | None:
+        """The reference as whose match an event is counted."""
+        return next((ref for ref, held in enumerate(self.ledger.matches) if identity in held), None)
+
+    def _read(self, ref: int, identity: bytes) -> list[Number]:
+        return numbers_of(self.ledger.matches[ref][identity], self.plan.counted_fields(ref))
 
     def _enqueue(self, time: int) -> None:
         if time not in self._queued:
@@ -105,7 +115,7 @@ class AggregateState(KeyState):
         for ref, match in self.ledger.everything():
             if match.identity not in known:
                 known.add(match.identity)
-                self._numbers.add(match, numbers_of(match, self.plan.counted_fields(ref)))
+                self._numbers.add(match, self._read(ref, match.identity))
             if match.time_us >= watermark:
                 self._enqueue(match.time_us)
 
@@ -122,6 +132,11 @@ class Summed:
         """Take an event's numbers in."""
         self._sums.add(match.time_us, sum(map(units, numbers)))
         self._counts.add(match.time_us, len(numbers))
+
+    def remove(self, match: Match, numbers: list[Number]) -> None:
+        """Take an event's numbers out again."""
+        self._sums.add(match.time_us, -sum(map(units, numbers)))
+        self._counts.add(match.time_us, -len(numbers))
 
     def result(self, start: int, end: int) -> Fraction:
         """The sum, or the average, of all numbers in [start, end]."""
@@ -155,6 +170,12 @@ class Sorted:
             self._all.add((match.time_us, match.identity, place, number))
             if self._span[0] <= match.time_us <= self._span[1]:
                 self._window.add((number, match.time_us, match.identity, place))
+
+    def remove(self, match: Match, numbers: list[Number]) -> None:
+        """Take an event's numbers out again."""
+        for place, number in enumerate(numbers):
+            self._all.discard((match.time_us, match.identity, place, number))
+            self._window.discard((number, match.time_us, match.identity, place))
 
     def result(self, start: int, end: int) -> Fraction:
         """The percentile of all numbers in [start, end], linear between closest ranks."""

@@ -19,11 +19,20 @@ _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder()
 _raw_decoder: Final = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw])
 _match_decoder: Final = msgspec.msgpack.Decoder(tuple[int, Match])
+_json_match_decoder: Final = msgspec.json.Decoder(Match)
 
 
 def encode(payload: Any) -> bytes:
     """A stored value."""
     return _encoder.encode((SCHEMA, payload))
+
+
+def encode_match(match: Match) -> bytes:
+    """A stored match. msgpack has no integers beyond 64 bits; a match that holds one is kept as JSON text."""
+    try:
+        return encode(match)
+    except OverflowError:
+        return encode(msgspec.json.encode(match))
 
 
 MARK: Final = encode(None)
@@ -53,8 +62,11 @@ def decode_match(data: bytes) -> Match:
     try:
         return _match_decoder.decode(data)[1]
     except msgspec.DecodeError:
-        decode(data)
-        raise StateError("Stored correlation state is damaged: a match cannot be read.") from None
+        payload = decode(data)
+    try:
+        return _json_match_decoder.decode(payload)
+    except (msgspec.DecodeError, TypeError) as error:
+        raise StateError("Stored correlation state is damaged: a match cannot be read.") from error
 
 
 def encode_key(*parts: Any) -> bytes:

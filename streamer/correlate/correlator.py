@@ -102,7 +102,10 @@ class Correlator:
         return self.advance(FOREVER)
 
     def next_deadline(self) -> int | None:
-        """The smallest watermark at which :meth:`advance` would decide something; ``None`` if nothing is open."""
+        """The smallest watermark at which :meth:`advance` may decide something; ``None`` if nothing is open.
+
+        Never too late; too early where matches that came since have moved the end of a ``not`` window.
+        """
         return self._cascade.next_deadline()
 
     def _alerted(self, told: Told) -> Told:

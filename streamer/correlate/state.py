@@ -171,7 +171,7 @@ class KeyState(ABC):
         if part[0] == "m":
             ref = self.plan.number[part[1]]
             match = self.ledger.matches[ref].get(part[2])
-            return None if match is None else codec.encode(match)
+            return None if match is None else codec.encode_match(match)
         if part[0] == "b":
             return codec.encode([self.blind.first, self.blind.last]) if self.blind else None
         return codec.MARK if self._told.since(part[1]) == part[1] else None

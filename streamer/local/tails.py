@@ -142,8 +142,8 @@ class FollowedFile:
             return
         bookmark = Bookmark.from_json(position)
         if not bookmark.head_bytes:
-            # It was empty. What was rotated away since was written after that.
-            since = [path for path in rotated_files(live) if path.stat().st_mtime_ns > bookmark.modified_ns]
+            # No line of it had been given out. What was rotated away since was written then or later.
+            since = [path for path in rotated_files(live) if path.stat().st_mtime_ns >= bookmark.modified_ns]
             self._begin(since[0] if since else live)
             return
         if bookmark.ended:

@@ -44,17 +44,30 @@ def shipped() -> RuleSet:
 
 
 def play(
-    files: Sequence[str], cluster: str, rules: RuleSet, *, contents: Mapping[str, bytes] | None = None, batch: int = 50
+    files: Sequence[str],
+    cluster: str,
+    rules: RuleSet,
+    *,
+    contents: Mapping[str, bytes] | None = None,
+    batch: int = 50,
+    restart_every: int = 0,
 ) -> Played:
-    """Read the file that holds the watermark back, ``batch`` lines at a time, until all have ended."""
-    engine, output = Engine(rules), Output()
+    """Read the file that holds the watermark back, ``batch`` lines at a time, until all have ended.
+
+    With ``restart_every`` the engine is thrown away and restored from its snapshot after so many batches.
+    """
+    engine, output = opened(files, cluster, rules), Output()
     lines = {}
     for name in files:
-        kind = "audit" if name.endswith("audit.ndjson") else "containers"
-        engine.expect((name, 0), Source(name, kind, cluster=cluster), is_file=True)
         data = contents[name] if contents is not None else (DEMO / name).read_bytes()
         lines[name] = iter(enumerate(data.splitlines(), start=1))
+    turn = 0
     while lines:
+        turn += 1
+        if restart_every and turn % restart_every == 0:
+            stored = engine.snapshot()
+            engine = opened(files, cluster, rules)
+            engine.restore(stored)
         slowest = engine.next_partition()
         name = slowest[0] if slowest is not None and slowest[0] in lines else next(iter(lines))
         records = [
@@ -69,6 +82,15 @@ def play(
         output.notices += told.notices
         output.failures += told.failures
     return Played(rules, output, engine)
+
+
+def opened(files: Sequence[str], cluster: str, rules: RuleSet) -> Engine:
+    """An engine that expects these files."""
+    engine = Engine(rules)
+    for name in files:
+        kind = "audit" if name.endswith("audit.ndjson") else "containers"
+        engine.expect((name, 0), Source(name, kind, cluster=cluster), is_file=True)
+    return engine
 
 
 def leaves(firing: Firing) -> list[tuple[str, Match]]:

@@ -21,6 +21,12 @@ HOUR = 60 * MINUTE
 _QUIET_VERBS = frozenset({"get", "list", "watch"})
 """The made-up audit policy omits stage RequestReceived for reads and leases, as most policies do."""
 
+_PODS = {
+    "system:serviceaccount:kubeflow:ml-pipeline": "ml-pipeline-6f9c8d7b5-k2x9w",
+    "system:serviceaccount:kubeflow:argo": "workflow-controller-7c8b5d9f6-2zq4m",
+}
+"""The pods whose lines stand in the container logs make the requests of their accounts."""
+
 _IMAGES = {
     "istio-proxy": "docker.io/istio/proxyv2:1.9.6",
     "ml-pipeline-ui": "gcr.io/ml-pipeline/frontend:1.7.0",
@@ -63,9 +69,14 @@ class Recorder:
     def request(self, at: int, **form: Any) -> None:
         """One request to the API server; ``as_`` impersonates."""
         self._count += 1
+        at += number(1_000, self.seed, at)
+        took = 1_200 + number(2_700, self.seed, "took", self._count)
+        pod = _PODS.get(str(form.get("user")))
+        if pod is not None:
+            form = {"pod": pod, "pod_uid": self.uuid("pod", "kubeflow", pod)} | form
         resource = str(form.get("resource", ""))
         quiet = form["verb"] in _QUIET_VERBS or resource.endswith("leases") or "resource" not in form
-        for written, event in Request(form, at, (self.seed, self._count)).events():
+        for written, event in Request(form, at, (self.seed, self._count), took).events():
             if not (quiet and event["stage"] == "RequestReceived"):
                 self._audit.append((written, _dumped(event)))
 
@@ -75,6 +86,7 @@ class Recorder:
         form = {"namespace": namespace, "pod": pod, "container": container, "message": message, **more}
         form.setdefault("image", _IMAGES.get(container, "registry.example/app:1.0"))
         form.setdefault("pod_uid", self.uuid("pod", namespace, pod))
+        at += number(1_000, self.seed, at)
         self._lines.append((at, _dumped(container_record(form, at))))
 
     def access(self, at: int, method: str, path: str, client: str, **more: Any) -> None:

@@ -338,7 +338,7 @@ def _first_gpu_run(world: Recorder) -> None:
         (31 * SECOND, "Epoch 1/10 - loss: 0.3104 - accuracy: 0.9099"),
         (52 * SECOND, "Epoch 2/10 - loss: 0.1522 - accuracy: 0.9548"),
     ]
-    command = ("sh", "-c", "nvidia-smi; python /work/train.py --epochs 10")
+    command = ("sh", "-c", "nvidia-smi; python /data/train.py --epochs 10")
     step = Step("train", "tensorflow/tensorflow:latest-gpu", command, 2 * SECOND, prints, gpu=True)
     run = Run("mnist-gpu-c6w9k", "mnist on a GPU", [step], namespace="kubeflow-carol", service_account="default-editor")
     run_id, _ = play_run(world, posted + 58_000, run)

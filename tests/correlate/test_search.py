@@ -16,6 +16,12 @@ from tests.correlate.making import SECOND, correlation, match
 NAMES = "a b c d"
 
 
+def _order(members, skew: int):
+    """Without skew the times decide before the events: of equal times, what leaves the latest to the steps before."""
+    backwards = members[::-1]
+    return backwards if skew else ([time for time, _ in backwards], backwards)
+
+
 def _slow(ledger: Ledger, event, skew: int, span: int, pinned=None):
     lines = [list(line) for line in ledger.lines[:-1]]
     best = None
@@ -28,7 +34,7 @@ def _slow(ledger: Ledger, event, skew: int, span: int, pinned=None):
             continue
         if pinned is not None and members[pinned[0]] != pinned[1]:
             continue
-        if best is None or members[::-1] > best[::-1]:
+        if best is None or _order(members, skew) > _order(best, skew):
             best = members
     return None if best is None else dict(enumerate(best))
 

@@ -6,12 +6,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
 from streamer.elastic import Elastic, ElasticConnection, ElasticSink
+from streamer.elastic.verdicts import Verdict
 from streamer.errors import ServerError, SettingsError
-from tests.elastic.test_sink import document
+from tests.elastic.test_sink import document, insist
 from tests.servers.elasticsearch import ElasticsearchServer
 
 
@@ -117,15 +119,17 @@ async def test_a_rotated_password_is_read_again_without_a_restart(
 async def test_a_user_without_the_privilege_is_a_configuration_error_that_can_be_repaired(
     secured_elasticsearch: ElasticsearchServer, unique
 ):
-    role = {"cluster": ["monitor"], "indices": [{"names": ["elsewhere-*"], "privileges": ["create_doc"]}]}
-    secured_elasticsearch.request("PUT", f"/_security/role/{unique}", role)
-    secured_elasticsearch.request("PUT", f"/_security/user/{unique}", {"password": "long enough", "roles": [unique]})
+    may: dict[str, Any] = {"names": ["elsewhere-*"], "privileges": ["create_doc"]}
+    secured_elasticsearch.define_role(unique, {"cluster": ["monitor"], "indices": [may]})
+    secured_elasticsearch.add_user(unique, "long enough", unique)
+    await asyncio.sleep(2.5)  # until the server has read both files
     connection = ElasticConnection((secured_elasticsearch.url,), username=unique, password="long enough")
-    sink = ElasticSink(connection, template="whatever")
+    sink = ElasticSink(connection)
     with pytest.raises(ServerError, match="security_exception") as refused:
         await sink.deliver([document(unique, 1)])
     assert not refused.value.retriable
-    role["indices"] = [{"names": [f"{unique}*"], "privileges": ["create_doc", "auto_configure"]}]
-    secured_elasticsearch.request("PUT", f"/_security/role/{unique}", role)
-    assert len(await sink.deliver([document(unique, 1)])) == 1
+    may |= {"names": [f"{unique}*"], "privileges": ["create_doc", "auto_configure"]}
+    secured_elasticsearch.define_role(unique, {"cluster": ["monitor"], "indices": [may]})
+    await insist(sink, [document(unique, 1)])
+    assert sink.verdicts[Verdict.STORED] == 1
     await sink.stop()

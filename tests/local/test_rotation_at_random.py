@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamer.local.files import FileInput, FilesReader, ReadLimits
@@ -125,7 +125,7 @@ class Life:
         assert gaps == ()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(ACTIONS)
 def test_every_line_is_read_once_and_in_order(actions):
     with tempfile.TemporaryDirectory() as folder:

@@ -43,7 +43,7 @@ class Counted:
     time: int
     holds: bool
     value: Fraction
-    new_value: Token | tuple[Token, ...] | None = None
+    new_value: tuple[Token, ...] | None = None
     looks_back_to: int = 0
 
 

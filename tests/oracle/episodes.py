@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from streamer.sigma.rules import Suppress
 
@@ -29,7 +30,7 @@ class Episode:
         self.firings += 1
 
 
-Told = tuple[str, Hashable, int]
+Told = tuple[str, tuple[Any, ...], int]
 """(rule, suppression key, time)."""
 
 

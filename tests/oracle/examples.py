@@ -139,7 +139,7 @@ def _by_value() -> Draft:
     return Draft("rule", "temporal_ordered", ("lower", "c"), 5 * SECOND, both(Ref("lower"), C), ("v",), fields)
 
 
-REACH_3 = {"reach_us": 3 * SECOND}
+REACH_3: dict[str, Any] = {"reach_us": 3 * SECOND}
 EXAMPLES = (
     Example("C1", "n events fit with bounds included", count("gte", 3), "a0 a3 a5", (5,)),
     Example("C1", "one microsecond more does not fit", count("gte", 2), "a0 a5.000001", ()),

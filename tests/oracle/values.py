@@ -70,14 +70,19 @@ def tuples_of(match: Seen, names: Sequence[str], fields: Mapping[str, str]) -> l
     return list(found.values())
 
 
+def limited(combinations: Sequence[tuple[Any, ...]], last: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """At most sixteen: the tuple of last elements first, then in the order of their JSON text."""
+    distinct = {tuple(map(token, one)): one for one in reversed(combinations)}
+    del distinct[tuple(map(token, last))]
+    return [last, *sorted(distinct.values(), key=json_order)][:MAX_KEYS]
+
+
 def keys_of(match: Seen, rule: CorrelationRule) -> list[tuple[Token, ...]]:
     """The keys under which a match takes part in a rule."""
     fields = rule.fields_of[match.rule]
     combinations = tuples_of(match, rule.group_by, fields)
-    if len(combinations) > MAX_KEYS:
-        last = tuple(match.values[fields[name]][-1] for name in rule.group_by)
-        rest = [one for one in combinations if tuple(map(token, one)) != tuple(map(token, last))]
-        combinations = [last, *sorted(rest, key=json_order)][:MAX_KEYS]
+    if combinations:
+        combinations = limited(combinations, tuple(match.values[fields[name]][-1] for name in rule.group_by))
     prefix: tuple[Token, ...] = () if rule.across_clusters else (token(match.cluster),)
     return [(*prefix, *map(token, combination)) for combination in combinations]
 

@@ -44,7 +44,7 @@ class Truth:
     allowed: frozenset[str]
     members: frozenset[Seen]
     value: Fraction | None
-    new_values: tuple[object, ...]
+    new_values: tuple[Key, ...]
     exports: dict[str, tuple[object, ...]] = field(hash=False, compare=False)
 
     @property
@@ -63,7 +63,7 @@ class _Verdict:
     members: Sequence[Seen]
     taking_part: Iterable[Seen]
     value: Fraction | None = None
-    new_value: object = None
+    new_value: Key | None = None
     windows: tuple[NotWindow, ...] = ()
 
 

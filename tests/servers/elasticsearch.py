@@ -38,6 +38,7 @@ class ElasticsearchServer(ServerProcess):
         self.url = f"http://127.0.0.1:{self.port}"
         self.password = secrets.token_urlsafe(16) if security else None
         self._transport_port = free[1]
+        self._roles: dict[str, dict[str, Any]] = {}
         self._home = elasticsearch_home()
         self._java = java_home()
         self._configure()
@@ -50,8 +51,8 @@ class ElasticsearchServer(ServerProcess):
     def spawn(self) -> None:
         """Start; the first time with security, set the password before."""
         if self.password is not None and not (self.folder / "config/elasticsearch.keystore").exists():
-            self._keystore("create")
-            self._keystore("add", "-x", "bootstrap.password", stdin=self.password)
+            self._tool("elasticsearch-keystore", "create")
+            self._tool("elasticsearch-keystore", "add", "-x", "bootstrap.password", stdin=self.password)
         (self.folder / "server.pid").unlink(missing_ok=True)
         command = [str(self._home / "bin/elasticsearch"), "-p", str(self.folder / "server.pid")]
         self._launch(command, env=self._environment(), drop_root=True)
@@ -68,6 +69,16 @@ class ElasticsearchServer(ServerProcess):
     def request(self, method: str, path: str, body: Any = None, *, timeout_s: float = 30) -> Any:
         """One request with the standard library's client; raises ``urllib.error.HTTPError``."""
         return request(self.url, method, path, body, password=self.password, timeout_s=timeout_s)
+
+    def add_user(self, name: str, password: str, role: str) -> None:
+        """A user in the file realm: the distribution lacks what the API's own index of users needs."""
+        self._tool("elasticsearch-users", "useradd", name, "-p", password, "-r", role)
+
+    def define_role(self, name: str, privileges: dict[str, Any]) -> None:
+        """Make or change a role; the server looks at the file every second."""
+        self._roles[name] = privileges
+        lines = (f"{role}: {json.dumps(may)}\n" for role, may in self._roles.items())
+        (self.folder / "config/roles.yml").write_text("".join(lines))
 
     def _configure(self) -> None:
         for folder in ("config/jvm.options.d", "data", "logs", "tmp"):
@@ -92,6 +103,7 @@ class ElasticsearchServer(ServerProcess):
             settings |= {
                 "xpack.security.http.ssl.enabled": False,
                 "xpack.security.transport.ssl.enabled": False,
+                "resource.reload.interval.high": "1s",
             }
         config = self.folder / "config"
         lines = (f"{name}: {json.dumps(value)}\n" for name, value in settings.items())
@@ -105,8 +117,8 @@ class ElasticsearchServer(ServerProcess):
             for place in (self.folder, *self.folder.rglob("*")):
                 os.chown(place, NOBODY, NOBODY)
 
-    def _keystore(self, *arguments: str, stdin: str | None = None) -> None:
-        command = mortal([str(self._home / "bin/elasticsearch-keystore"), *arguments], drop_root=True)
+    def _tool(self, name: str, *arguments: str, stdin: str | None = None) -> None:
+        command = mortal([str(self._home / "bin" / name), *arguments], drop_root=True)
         subprocess.run(
             command,
             env=self._environment(),

@@ -22,7 +22,9 @@ from streamer.sigma.rules import (
 )
 from tests.oracle.chains import negatives
 
-AGGREGATES = ("value_sum", "value_avg", "value_median", "value_percentile")
+UNIT = 1_000_000
+"""The grid on which times stand: a second."""
+AGGREGATES: tuple[CorrelationType, ...] = ("value_sum", "value_avg", "value_median", "value_percentile")
 DETECTION_FIELDS = ("user", "ip", "v", "n")
 
 

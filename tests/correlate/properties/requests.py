@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from streamer.model import Match, Position, Record
+from tests.correlate.properties.build import UNIT
 from tests.correlate.properties.cases import BASE, YEAR
-from tests.correlate.properties.rules import NAMES, UNIT
+from tests.correlate.properties.rules import NAMES
 from tests.correlate.properties.yaml import PATHS
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -89,17 +90,17 @@ class Request:
         return json.dumps(event).encode()
 
 
-def random_requests(rng: random.Random, count: int) -> list[Request]:
-    """Requests of few users on a small grid of times; some stamped a year ahead."""
+def random_requests(rng: random.Random, count: int, *, ahead: bool) -> list[Request]:
+    """Requests of few users on a small grid of times; `ahead`: some stamped a year ahead."""
     users = rng.choice((("u",), ("u", "w")))
     span = rng.choice((8, 14, 24))
     made = []
     for number in range(count):
-        ahead = YEAR if number < 2 and rng.random() < 0.2 else 0
+        jump = YEAR if ahead and number < 2 and rng.random() < 0.2 else 0
         made.append(
             Request(
                 number,
-                BASE + rng.randint(0, span) * UNIT + ahead,
+                BASE + rng.randint(0, span) * UNIT + jump,
                 tuple(sorted(rng.sample(NAMES, rng.choice((1, 1, 1, 2, 3))))),
                 rng.choice(users),
                 tuple(rng.choice(("10.0.0.1", "10.0.0.2")) for _ in range(rng.choice((1, 1, 2)))),
@@ -113,24 +114,35 @@ def random_requests(rng: random.Random, count: int) -> list[Request]:
 
 @dataclass
 class Telling:
-    """Files that tell the requests: each in its own disorder, up to a lateness, with repetitions.
+    """Partitions that tell the requests: each in its own disorder, up to a lateness, with repetitions.
 
     Attributes:
-        files: per file its lines in order.
-        lateness_us: what covers the disorder of every file.
+        written: per partition its lines in order, each with the time at which it was appended.
+        lateness_us: what covers the disorder of every partition.
+        files: whether they are files (no append times) or partitions of one topic.
     """
 
-    files: list[list[bytes]] = field(default_factory=list)
+    written: list[list[tuple[int, bytes]]] = field(default_factory=list)
     lateness_us: int = 0
+    files: bool = True
+
+    @property
+    def partitions(self) -> list[tuple[str, int]]:
+        """Their names."""
+        count = len(self.written)
+        return [(f"file-{number}", 0) if self.files else ("topic", number) for number in range(count)]
 
     def records(self, number: int) -> list[Record]:
-        """The lines of one file as records."""
-        lines = self.files[number]
-        return [Record(line, Position(f"file-{number}", 0, place, is_file=True)) for place, line in enumerate(lines, 1)]
+        """The lines of one partition as records."""
+        name, partition = self.partitions[number]
+        return [
+            Record(line, Position(name, partition, place, self.files), None if self.files else appended)
+            for place, (appended, line) in enumerate(self.written[number], 1)
+        ]
 
 
-def tell(rng: random.Random, requests: Sequence[Request]) -> Telling:
-    """Write the requests into one to three files; a repetition may stand in another file than the original.
+def tell(rng: random.Random, requests: Sequence[Request], *, files: bool) -> Telling:
+    """Write the requests into one to three partitions; a repetition may stand elsewhere than the original.
 
     A request stamped a year ahead is told once: four such lines in a row would be believed.
     """
@@ -144,6 +156,47 @@ def tell(rng: random.Random, requests: Sequence[Request]) -> Telling:
             for _ in range(1 if ahead else rng.choice((1, 1, 1, 2, 3))):
                 late = rng.randint(0, disorder)
                 rng.choice(queues).append((written + late, rng.random(), line))
-    files = [[line for _, _, line in sorted(queue)] for queue in queues]
     longest_request = 3 * UNIT
-    return Telling(files, disorder + longest_request)
+    lines_of = [[(appended, line) for appended, _, line in sorted(queue)] for queue in queues]
+    return Telling(lines_of, disorder + longest_request, files)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What happens next: some records of one or several partitions, a partition's end, or a crash."""
+
+    records: tuple[Record, ...] = ()
+    ended: tuple[str, int] | None = None
+    crash: bool = False
+
+
+def turns(rng: random.Random, telling: Telling) -> list[Turn]:
+    """The partitions read in turns, record by record, until all have ended."""
+    queues = [telling.records(number) for number in range(len(telling.written))]
+    still_open = list(range(len(queues)))
+    dying = rng.choice((0.0, 0.0, 0.1))
+    made: list[Turn] = []
+    while still_open:
+        number = rng.choice(still_open)
+        if queues[number]:
+            made.append(Turn(records=(queues[number].pop(0),)))
+        else:
+            still_open.remove(number)
+            made.append(Turn(ended=telling.partitions[number]))
+        if rng.random() < dying:
+            made.append(Turn(crash=True))
+    return made
+
+
+def batched(rng: random.Random, single: Sequence[Turn]) -> list[Turn]:
+    """The same order of records in larger batches; crashes are left out."""
+    made: list[Turn] = []
+    for turn in single:
+        if turn.crash:
+            continue
+        last = made[-1] if made else None
+        if last is not None and last.records and turn.records and rng.random() < 0.7:
+            made[-1] = Turn(records=(*last.records, *turn.records))
+        else:
+            made.append(turn)
+    return made

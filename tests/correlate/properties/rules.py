@@ -6,10 +6,23 @@ import random
 from dataclasses import replace
 from itertools import product
 
-from streamer.sigma.rules import And, AtLeast, CountCondition, Expression, Not, Or, Ref, RuleSet, Suppress
-from tests.correlate.properties.build import AGGREGATES, DETECTION_FIELDS, Draft, detection, link, pick
+from streamer.sigma.rules import (
+    And,
+    AtLeast,
+    CountCondition,
+    DetectionRule,
+    Expression,
+    Not,
+    Operator,
+    Or,
+    Ref,
+    RuleSet,
+    Suppress,
+)
+from tests.correlate.properties.build import AGGREGATES, DETECTION_FIELDS, UNIT, Draft, detection, link, pick
 
-UNIT = 1_000_000
+UPPER_BOUNDED: tuple[Operator, ...] = ("lt", "lte", "eq", "neq")
+OPERATORS: tuple[Operator, ...] = ("gt", "gte", *UPPER_BOUNDED)
 NAMES = ("a", "b", "c", "d")
 FAMILIES = {
     "event_count": 3,
@@ -29,6 +42,7 @@ class RuleMaker:
         families: weights of rule types.
         upper: how many correlations of correlations at most.
         skew: share of ordered rules with skew.
+        alerting_detections: whether detections alert by themselves.
         provisional: share of `not` and first_seen rules decided on arrival.
         longest: longest timespan in units.
         vetoes: share of temporal rules that get a `not` (and again that get a second).
@@ -57,13 +71,18 @@ class RuleMaker:
 
     def rule_set(self) -> RuleSet:
         """The drafts linked, over detections that are made here."""
-        rng = self.rng
         drafts = self.drafts()
-        detections = [
-            detection(name, alerts=self.alerting_detections and rng.random() < 0.5, suppress=self._suppress())
-            for name in NAMES
-        ]
+        detections = [self._detection(name) for name in NAMES]
         return link(detections, drafts)
+
+    def _detection(self, name: str) -> DetectionRule:
+        rng = self.rng
+        if not self.alerting_detections or rng.random() < 0.3:
+            return detection(name)
+        suppress = self._suppress()
+        if suppress is not None:
+            suppress = replace(suppress, by=rng.choice((None, ("user",), ("user", "ip"))))
+        return detection(name, alerts=True, suppress=suppress)
 
     def _sources(self, drafts: list[Draft]) -> tuple[str, ...]:
         """Names an upper rule may use; at least one correlation first."""
@@ -97,6 +116,8 @@ class RuleMaker:
         getattr(self, f"_{family}")(draft)
         draft.group_by = rng.choice(((), ("user",), ("user",), ("ip",), ("user", "ip")))
         self._fields(draft, by_name)
+        if draft.suppress is not None and len(draft.group_by) == 2 and rng.random() < 0.3:
+            draft.suppress = replace(draft.suppress, by=rng.choice((("user",), ("ip",), ("ip", "user"))))
         if rng.random() < 0.15 and draft.natural() == "arrival":
             draft.decide = "watermark"
         return draft
@@ -143,8 +164,8 @@ class RuleMaker:
         draft.condition = CountCondition(self.rng.choice(("gte", "gte", "gt")), self.rng.randint(1, 3), fields)
 
     def _bounded(self, draft: Draft) -> None:
-        operator = self.rng.choice(("lt", "lte", "eq", "neq"))
-        draft.type = self.rng.choice(("event_count", "value_count"))
+        operator: Operator = self.rng.choice(UPPER_BOUNDED)
+        draft.type = "event_count" if self.rng.random() < 0.5 else "value_count"
         fields = ("v",) if draft.type == "value_count" else ()
         least = 2 if operator == "lt" else 1
         draft.condition = CountCondition(operator, self.rng.randint(least, 3), fields)
@@ -152,7 +173,7 @@ class RuleMaker:
     def _aggregate(self, draft: Draft) -> None:
         rng = self.rng
         draft.type = rng.choice(AGGREGATES)
-        operator = rng.choice(("gt", "gte", "lt", "lte", "eq", "neq"))
+        operator: Operator = rng.choice(OPERATORS)
         percentile = rng.choice((0, 10, 25, 50, 90, 95.5, 100)) if draft.type == "value_percentile" else None
         threshold = rng.choice((-2, -0.5, 0, 0.1, 0.2, 0.3, 0.5, 1, 1.5, 2, 3))
         draft.condition = CountCondition(operator, threshold, ("n",), percentile)

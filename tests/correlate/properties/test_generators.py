@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from tests.correlate.properties.cases import LANES, case_of
+from tests.correlate.properties.cases import LANES, Op, case_of
 from tests.correlate.properties.truth import run_oracle
 from tests.oracle.twist import TRUE, Twist
 
@@ -73,7 +73,7 @@ def test_the_oracle_tells_the_same_firings_in_any_order_within_lateness(lane: st
         case = case_of(lane, seed)
         case.ends = True
         told = {truth.identity for truth in run_oracle(case).told}
-        feeds = [op for op in case.ops if op[0] == "feed"]
+        feeds: list[Op] = [op for op in case.ops if op[0] == "feed"]
         random.Random(seed).shuffle(feeds)
         case.ops = feeds
         assert told == {truth.identity for truth in run_oracle(case).told}, case.show()

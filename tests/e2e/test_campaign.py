@@ -1,0 +1,226 @@
+"""The main job for real: raw topics in, one alert that tells the whole chain out, whatever is killed on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tests.e2e.campaign import STORIES, replayed, schema, ship
+from tests.e2e.service import Installation
+from tests.servers.elasticsearch import ElasticsearchServer
+from tests.servers.indices import ids_in, search
+from tests.servers.kafka import KafkaServer
+from tests.servers.topics import headers_of, ids_of, read_committed
+
+CHAIN = "Pipeline run by a visitor without login mines cryptocurrency"
+LOUD = {"high", "critical"}
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict[str, list[dict[str, Any]]]:
+    """By cluster: the alerts that a replay of the same records from files tells."""
+    return {cluster: replayed(cluster) for cluster in STORIES}
+
+
+@pytest.fixture(scope="module")
+def expected_ids(expected: dict[str, list[dict[str, Any]]]) -> list[str]:
+    return sorted(alert["event"]["id"] for alerts in expected.values() for alert in alerts)
+
+
+@pytest.fixture(scope="module")
+def raw_topics(kafka_address: str) -> dict[str, str]:
+    """The two raw topics with everything that happened in both clusters."""
+    mark = f"{time.time_ns():x}"
+    topics = {"audit": f"k8s-audit-{mark}", "containers": f"k8s-logs-{mark}"}
+    assert asyncio.run(ship(kafka_address, topics)) > 1500
+    return topics
+
+
+@pytest.fixture
+def installation(
+    tmp_path: Path, kafka_address: str, elasticsearch_url: str, raw_topics: dict[str, str], unique: str
+) -> Iterator[Installation]:
+    made = Installation(tmp_path / "service", kafka_address, elasticsearch_url, unique, raw_topics)
+    made.set_up()
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.kill()
+
+
+def wait_for(what: Callable[[], bool], why: str, within_s: float = 60) -> None:
+    end = time.monotonic() + within_s
+    while not what():
+        assert time.monotonic() < end, why
+        time.sleep(0.2)
+
+
+def told(installation: Installation) -> list[Any]:
+    return asyncio.run(read_committed(installation.kafka, installation.alerts_topic))
+
+
+def indexed(installation: Installation) -> list[str]:
+    assert installation.elasticsearch
+    return ids_in(installation.elasticsearch, installation.alerts_index)
+
+
+def wait_until_told(installation: Installation, ids: list[str]) -> None:
+    """All of them stand on the topic and in the index."""
+    wait_for(lambda: set(ids) <= set(indexed(installation)), "not every alert was indexed")
+    wait_for(lambda: set(ids) <= set(ids_of(told(installation))), "not every alert stands on the topic")
+
+
+def lasting(document: dict[str, Any]) -> dict[str, Any]:
+    """A document without what may differ between two runs: when and by whom it was decided."""
+    kept = json.loads(json.dumps(document))
+    for volatile in ("created", "ingested"):
+        del kept["event"][volatile]
+    del kept["observer"], kept["data_stream"], kept["streamer"]["engine"], kept["streamer"]["decided"]["at"]
+    return kept
+
+
+def test_the_chain_is_found_by_an_analyst_and_by_a_subscriber(installation, expected, expected_ids):
+    with installation:
+        wait_until_told(installation, expected_ids)
+        assert installation.stop() == 0
+    # What an analyst would ask: the critical ones of that morning in that cluster, newest first.
+    query = {
+        "bool": {
+            "filter": [
+                {"range": {"@timestamp": {"gte": "2026-11-23T10:00:00Z", "lt": "2026-11-23T10:30:00.000000001Z"}}},
+                {"term": {"event.severity": 99}},
+                {"term": {"orchestrator.cluster.name": "attacked"}},
+                {"term": {"threat.technique.id": "T1496"}},
+                {"term": {"kubernetes.namespace": "kubeflow"}},
+            ]
+        }
+    }
+    (hit,) = search(installation.elasticsearch, "logs-*", query)
+    alert = hit["_source"]
+    assert hit["_index"] == f"logs-streamer.alerts-{installation.name}-2026.11.23"
+    assert alert["message"] == alert["rule"]["name"] == CHAIN
+    assert alert["streamer"]["links"] == {"exact": alert["streamer"]["links"]["exact"], "by_time": 0}
+    assert alert["streamer"]["links"]["exact"] >= 3
+    kinds = [member["event"]["kind"] for member in alert["streamer"]["evidence"]]
+    assert {"webserver", "audit", "container_log"} <= set(kinds)
+    times = [member["event"]["time"] for member in alert["streamer"]["evidence"]]
+    assert times == sorted(times)
+    # What a subscriber reads is the same document, with headers that need no parsing.
+    (record,) = [record for record in told(installation) if headers_of(record)["ce_id"] == hit["_id"]]
+    assert json.loads(record.value) == alert
+    headers = headers_of(record)
+    assert headers["ce_specversion"] == "1.0"
+    assert headers["ce_type"] == "io.streamer.alert.v1"
+    assert headers["ce_subject"] == alert["rule"]["id"]
+    assert headers["content-type"] == "application/json"
+    assert headers["streamer_severity"] == "99"
+
+
+def test_exactly_the_alerts_of_a_replay_come_out_and_the_harmless_twins_are_quiet(installation, expected, expected_ids):
+    with installation:
+        wait_until_told(installation, expected_ids)
+        time.sleep(1)
+        installation.stop()
+    assert indexed(installation) == expected_ids
+    assert sorted(ids_of(told(installation))) == expected_ids
+    twins = search(
+        installation.elasticsearch, installation.alerts_index, {"term": {"orchestrator.cluster.name": "harmless"}}
+    )
+    assert not [hit for hit in twins if hit["_source"]["streamer"]["rule"]["level"] in LOUD]
+    attacked = [alert for alert in expected["attacked"] if alert["message"] == CHAIN]
+    assert len(attacked) == 1
+
+
+def test_every_alert_on_the_topic_fits_the_published_schema(installation, expected_ids):
+    with installation:
+        wait_until_told(installation, expected_ids)
+        installation.stop()
+    published = json.loads(schema().read_text())
+    validator = jsonschema.validators.validator_for(published)(published, format_checker=jsonschema.FormatChecker())
+    records = told(installation)
+    assert records
+    for record in records:
+        validator.validate(json.loads(record.value))
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_killed_at_random_moments_and_started_again_it_tells_the_same_and_nothing_twice(
+    installation, expected, expected_ids, round_
+):
+    dice = random.Random(f"{installation.name}{round_}")
+    kills = 0
+    for _ in range(6):
+        installation.start()
+        time.sleep(dice.uniform(0.5, 5.0))
+        assert installation.process is not None
+        assert installation.process.poll() is None, installation.log.read_text()
+        installation.kill()
+        kills += 1
+    with installation:
+        wait_until_told(installation, expected_ids)
+        time.sleep(1)
+        installation.stop()
+    assert kills == 6
+    assert indexed(installation) == expected_ids
+    records = told(installation)
+    assert sorted(ids_of(records)) == expected_ids
+    documents = {document["event"]["id"]: document for alerts in expected.values() for document in alerts}
+    for record in records:
+        document = json.loads(record.value)
+        assert lasting(document)["rule"] == lasting(documents[document["event"]["id"]])["rule"]
+
+
+def test_elasticsearch_may_come_later_than_the_service(
+    installation, elasticsearch_server: ElasticsearchServer, expected_ids
+):
+    elasticsearch_server.kill()
+    with installation:
+        wait_for(
+            lambda: sorted(ids_of(told(installation))) == expected_ids,
+            "the topic must not wait for Elasticsearch",
+        )
+        assert len(installation.said("does not answer")) == 1
+        elasticsearch_server.start()
+        wait_for(lambda: indexed(installation) == expected_ids, "what waited must be indexed")
+        wait_for(lambda: bool(installation.said("is back")), "that it is back must be said")
+        assert installation.stop() == 0
+
+
+def test_kafka_may_come_later_than_the_service(installation, kafka_server: KafkaServer, expected_ids):
+    kafka_server.kill()
+    with installation:
+        wait_for(lambda: bool(installation.said("does not answer")), "it must say that Kafka is away")
+        time.sleep(5)
+        assert installation.process is not None
+        assert installation.process.poll() is None
+        said = installation.said("Kafka")
+        assert len(said) == len({line["event"] for line in said}), "each is said once"
+        kafka_server.start()
+        wait_until_told(installation, expected_ids)
+        assert installation.stop() == 0
+    assert sorted(ids_of(told(installation))) == expected_ids
+
+
+def test_the_servers_may_be_killed_in_the_middle(
+    installation, kafka_server: KafkaServer, elasticsearch_server: ElasticsearchServer, expected_ids
+):
+    with installation:
+        time.sleep(1.5)
+        kafka_server.kill()
+        elasticsearch_server.kill()
+        kafka_server.spawn()
+        elasticsearch_server.spawn()
+        kafka_server.wait_ready()
+        elasticsearch_server.wait_ready()
+        wait_until_told(installation, expected_ids)
+        time.sleep(1)
+        installation.stop()
+    assert indexed(installation) == expected_ids
+    assert sorted(ids_of(told(installation))) == expected_ids
