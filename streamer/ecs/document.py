@@ -21,7 +21,7 @@ from streamer.ecs.attack import ATTACK_VERSION, FRAMEWORK, Attack, attack_of
 from streamer.ecs.conditions import condition_text
 from streamer.ecs.entities import Flat, entities_of, union
 from streamer.ecs.fields import ALERT_FIELDS
-from streamer.ecs.members import Line, Member, Rules, key_values, line_of
+from streamer.ecs.members import Line, Member, Rules, key_values, line_of, marks_of
 from streamer.ecs.safe import indexable_us, safe_value, timestamp
 from streamer.ecs.templates import INDEX_PREFIX, SCHEMA_VERSION
 from streamer.model import Alert, Document, Firing, Notice
@@ -295,11 +295,12 @@ def _times(line: Line, firing: Firing) -> Flat:
 
 def _told(alert: Alert) -> Flat:
     firing = alert.firing
+    marks = marks_of(firing)
     return {
         "streamer.decided.at": timestamp(indexable_us(firing.decided_us)),
         "streamer.decided.by": firing.decided,
-        "streamer.provisional": "provisional" in firing.marks,
-        "streamer.marks": list(firing.marks),
+        "streamer.provisional": "provisional" in marks,
+        "streamer.marks": list(marks),
         "streamer.links.exact": alert.links_exact,
         "streamer.links.by_time": alert.links_by_time,
     }

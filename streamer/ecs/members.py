@@ -76,6 +76,18 @@ class Line:
         return sum(step.total for step in self.steps)
 
 
+def marks_of(firing: Firing) -> tuple[str, ...]:
+    """The marks of a firing and of every firing below it: what rests on an uncertain statement is uncertain."""
+    marks, waiting = set(firing.marks), [firing]
+    for _ in range(MAX_VISITED):
+        if not waiting:
+            break
+        below = [member.firing for step in waiting.pop().steps for member in step.members if member.firing is not None]
+        marks.update(mark for inner in below for mark in inner.marks)
+        waiting += below
+    return tuple(sorted(marks))
+
+
 _Path: TypeAlias = tuple[Firing, ...]
 _Leaf: TypeAlias = tuple[Match, _Path]
 

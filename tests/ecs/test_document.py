@@ -14,8 +14,9 @@ from streamer.detect.evidence import evidence_of
 from streamer.ecs import DocumentContext, Documents, alert_document, notice_document
 from streamer.ecs.evidence import MAX_BYTES
 from streamer.ecs.fields import ALERT_FIELDS, VOLATILE
+from streamer.ecs.members import marks_of
 from streamer.ecs.schema import alert_schema
-from streamer.model import AUDIT, CONTAINER_LOG, Alert, Document, Notice, Step
+from streamer.model import AUDIT, CONTAINER_LOG, Alert, Document, Match, Notice, Step
 from tests.ecs.samples import CONTEXT, RULES, T0, as_match, audit, chain, chain_alert, event, firing, match
 
 VALIDATOR = Draft202012Validator(alert_schema())
@@ -163,6 +164,17 @@ def test_marks_and_the_way_it_was_decided_are_told() -> None:
     assert told["provisional"] is True
     assert told["marks"] == ["cut", "provisional"]
     assert told["links"] == {"exact": 1, "by_time": 2}
+
+
+def test_what_rests_on_an_uncertain_firing_is_told_as_uncertain() -> None:
+    """[A4] the marks of a firing deep in the chain reach the alert that rests on it."""
+    inner = replace(chain(), marks=("cold_start",))
+    member = Match("inner", b"i" * 16, inner.time_us, "c1", {}, firing=inner)
+    middle = replace(chain(), steps=(Step("inner", (member,), 1),))
+    outer = replace(chain(), steps=(Step("middle", (replace(member, rule="middle", firing=middle),), 1),))
+
+    assert marks_of(outer) == ("cold_start",)
+    assert body(alert_document(Alert("ab" * 16, outer), RULES, CONTEXT))["streamer"]["marks"] == ["cold_start"]
 
 
 def test_absence_that_was_asked_for_is_named() -> None:

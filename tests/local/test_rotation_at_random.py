@@ -125,7 +125,7 @@ class Life:
         assert gaps == ()
 
 
-@settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(ACTIONS)
 def test_every_line_is_read_once_and_in_order(actions):
     with tempfile.TemporaryDirectory() as folder:
