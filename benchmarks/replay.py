@@ -24,21 +24,22 @@ from streamer.model import Position, Record
 from streamer.sigma import load_rules
 
 RULES = Path(__file__).parent.parent / "rules"
-PRIVILEGED = "203.0.113.66"
+PLANTED = b"203.0.113.66"
+FINDS_IT = "privileged_container"
 
 
 def main() -> int:
-    """Run and print; exit code 1 where the engine did not find what the corpus planted."""
+    """Run and print; exit code 1 where the engine did not find exactly what the corpus planted."""
     arguments = _arguments()
     events = list(corpus.lines(arguments.events))
-    planted = sum(PRIVILEGED.encode() in line for line in events)
+    planted = sum(PLANTED in line for line in events)
     rules = load_rules([RULES]).ok()
     engine = Engine(rules)
     source = Source("audit.ndjson", "audit", cluster="bench")
     engine.expect((source.name, 0), source, is_file=True)
     gc.collect()
     gc.freeze()
-    rounds, found, position = [], 0, 0
+    rounds, position = [], 0
     size = max(1, len(events) // arguments.rounds)
     for start in range(0, len(events), size):
         part = events[start : start + size]
@@ -47,10 +48,10 @@ def main() -> int:
         position += len(part)
         begun = time.process_time()
         for first in range(0, len(records), 500):
-            output = engine.feed(records[first : first + 500])
-            found += sum(_is_planted(alert) for alert in output.alerts)
+            engine.feed(records[first : first + 500])
         rounds.append((parse_s / len(part), (time.process_time() - begun) / len(part)))
-    found += sum(_is_planted(alert) for alert in engine.end((source.name, 0)).alerts)
+    engine.end((source.name, 0))
+    found = sum(engine.counters.matches[rule.meta.key] for rule in rules.detections if rule.meta.name == FINDS_IT)
     return _report(rounds, events, len(rules.detections) + len(rules.correlations), planted, found)
 
 
@@ -66,10 +67,6 @@ def _parse_cost_s(part: list[bytes]) -> float:
     for line in part:
         orjson.loads(line)
     return time.process_time() - begun
-
-
-def _is_planted(alert: object) -> bool:
-    return PRIVILEGED in repr(alert) and "privileged" in repr(alert)
 
 
 def _report(rounds: list[tuple[float, float]], events: list[bytes], rules: int, planted: int, found: int) -> int:
@@ -91,8 +88,8 @@ def _report(rounds: list[tuple[float, float]], events: list[bytes], rules: int, 
         "python": platform.python_version(),
     }
     print(json.dumps(result, indent=2))
-    if found < planted:
-        print(f"missed {planted - found} of {planted} planted events", file=sys.stderr)
+    if found != planted:
+        print(f"{found} privileged containers found, {planted} planted", file=sys.stderr)
         return 1
     return 0
 

@@ -36,7 +36,7 @@ class ChainState(KeyState):
         self._ways = plan.shape.alternatives
         self._open: list[Runs[Moment]] = [Runs() for _ in self._ways]
         self._queue: list[tuple[int, int, bytes, int]] = []
-        self._judged: dict[tuple[int, bytes], None] = {}
+        self._judged: list[Runs[Moment]] = [Runs() for _ in self._ways]
 
     # -- the two kinds ----------------------------------------------------------------------------------------------
 
@@ -74,11 +74,16 @@ class ChainState(KeyState):
         for way, refs in enumerate(self._ways):
             if arrival.ref not in refs:
                 continue
-            if self._may_complete(way, arrival.ref) and (way, match.identity) not in self._judged:
-                self._open[way].add((match.time_us, match.identity))
+            self._offer(way, arrival.ref, match)
             for event in self._completed_by(way, arrival.ref, match):
                 done += self._enter(way, event, arrival.watermark)
         return self.tell(done)
+
+    def _offer(self, way: int, ref: int, match: Match) -> None:
+        """Open a new match to completion, if it can be a completing event."""
+        event = (match.time_us, match.identity)
+        if self._may_complete(way, ref) and event not in self._judged[way]:
+            self._open[way].add(event)
 
     def _enter(self, way: int, event: Moment, watermark: int) -> Iterator[Completed]:
         if self.plan.on_arrival:
@@ -100,7 +105,7 @@ class ChainState(KeyState):
             _, time, identity, way = heappop(queue)
             event = (time, identity)
             chain = self._chain(way, event)
-            if chain is None or (way, identity) in self._judged:
+            if chain is None or event in self._judged[way]:
                 continue
             # Matches that came since may have moved the chain, and with it the end of its ``not`` window.
             until = self._waits_until(way, event, chain)
@@ -114,8 +119,8 @@ class ChainState(KeyState):
         chain = self._chain(way, event)
         assert chain is not None
         if self.plan.shape.forbidden:
-            self._judged[way, event[1]] = None
-            self.note("j", self._ways[way], event[1])
+            self._judged[way].add(event)
+            self.note("j", self._ways[way], *event)
         times = [time for time, _ in chain.values()]
         looks_from, looks_until = FOREVER, BEGINNING
         for ref, first, last in self._forbidden(way, chain):
@@ -142,42 +147,39 @@ class ChainState(KeyState):
     def _forgotten(self, gone: list[tuple[int, Match]], bound: int) -> None:
         for events in self._open:
             events.drop_before((bound,))
-        if not self._judged:
-            return
-        for _, match in gone:
-            for way, refs in enumerate(self._ways):
-                if (way, match.identity) in self._judged and not self.ledger.held(match.identity):
-                    del self._judged[way, match.identity]
-                    self.note("j", refs, match.identity)
+        for refs, judged in zip(self._ways, self._judged, strict=True):
+            for event in judged.drop_before((bound,)):
+                self.note("j", refs, *event)
 
     def parts(self) -> Iterator[Part]:
         """The ledger's parts and the judged events."""
         yield from super().parts()
-        for way, identity in self._judged:
-            yield ("j", self._ways[way], identity)
+        for refs, judged in zip(self._ways, self._judged, strict=True):
+            yield from (("j", refs, *event) for event in judged)
 
     def stored(self, part: Part) -> bytes | None:
         """The value of a part."""
         if part[0] != "j":
             return super().stored(part)
-        return codec.MARK if (self._ways.index(tuple(part[1])), part[2]) in self._judged else None
+        return codec.MARK if (part[2], part[3]) in self._judged[self._ways.index(tuple(part[1]))] else None
 
     def load(self, part: Part, data: bytes) -> None:
         """Put back a part."""
         if part[0] == "j":
-            self._judged[self._ways.index(tuple(part[1])), part[2]] = None
+            self._judged[self._ways.index(tuple(part[1]))].add((int(part[2]), part[3]))
         else:
             super().load(part, data)
 
     def loaded(self, watermark: int) -> None:
         """Sort every event that may complete into open, queued and judged."""
         for ref, match in self.ledger.everything():
-            event = (match.time_us, match.identity)
             for way, refs in enumerate(self._ways):
-                if ref in refs and self._may_complete(way, ref) and (way, event[1]) not in self._judged:
-                    self._place(way, event, watermark)
+                if ref in refs and self._may_complete(way, ref):
+                    self._place(way, (match.time_us, match.identity), watermark)
 
     def _place(self, way: int, event: Moment, watermark: int) -> None:
+        if event in self._judged[way]:
+            return
         chain = self._chain(way, event)
         if chain is None:
             self._open[way].add(event)

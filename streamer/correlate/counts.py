@@ -42,7 +42,7 @@ class CountState(KeyState):
         for first, last in self._counting.add(arrival.ref, match, known):
             reached += self._below.rise(first, last)
         time = match.time_us
-        if self._told.since(time) != time and time not in self._queued and time not in self._below:
+        if time not in self._told and time not in self._queued and time not in self._below:
             reached += self._place(time, arrival.watermark)
         return self.tell(self._completed(time) for time in reached)
 
@@ -92,7 +92,7 @@ class CountState(KeyState):
             known.add(match.identity)
             times[match.time_us] = None
         for time in sorted(times):
-            if self._told.since(time) != time:
+            if time not in self._told:
                 self._place(time, watermark)
 
 

@@ -155,6 +155,6 @@ class Alerter:
             exact, by_time = self._links.of(firing)
             told.alerts.append(Alert(alert_id(self._rule, key, firing.time_us), shown, exact, by_time))
         if self.book.overflows:
-            notice = self._pressure.hit("episodes", firing.time_us, self.book.overflows)
+            notice = self._pressure.hit("episodes", firing.time_us, firing.time_us, self.book.overflows)
             self.book.overflows = 0
             told.notices += [notice] if notice is not None else []

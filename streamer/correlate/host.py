@@ -16,10 +16,11 @@ from streamer.correlate.counts import CountState
 from streamer.correlate.firings import Completed
 from streamer.correlate.first_seen import Beginnings, FirstSeenState
 from streamer.correlate.keys import keys_of
-from streamer.correlate.limits import BEGINNING, CorrelateLimits, Counters
+from streamer.correlate.limits import CorrelateLimits, Counters
 from streamer.correlate.ordered import OrderedState
 from streamer.correlate.plan import Address, Arrival, Plan
 from streamer.correlate.pressure import Contributors, Pressure
+from streamer.correlate.skewed import SkewedState
 from streamer.correlate.state import KeyState
 from streamer.correlate.temporal import TemporalState
 from streamer.correlate.windows import WindowState
@@ -129,7 +130,7 @@ class Host:
         if rule.type == "temporal":
             return TemporalState(self.plan, address)
         if rule.type == "temporal_ordered":
-            return OrderedState(self.plan, address)
+            return SkewedState(self.plan, address) if rule.skew_us else OrderedState(self.plan, address)
         if rule.first_seen:
             return FirstSeenState(self.plan, address, self.beginnings)
         if rule.type not in ("event_count", "value_count"):
@@ -169,8 +170,7 @@ class Host:
         self._room.used += by
 
     def _say(self, what: str, time: int, watermark: int, times: int = 1) -> None:
-        # Event time as far as it is certain: a single stamp from the future must not silence the next notices.
-        notice = self.pressure.hit(what, time if watermark == BEGINNING else watermark, times)
+        notice = self.pressure.hit(what, time, watermark, times)
         if notice is not None:
             self.notices.append(notice)
 

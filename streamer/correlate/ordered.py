@@ -5,9 +5,9 @@ it; so one pass finds the chain, or that there is none. Seen from a new match in
 the latest possible beginning, going forward the earliest possible last step, and exactly the last steps between that
 one and the end of the timespan that starts at that beginning are complete through it.
 
-Two things need more care and get it in :mod:`streamer.correlate.search`: an event that two rules accepted may fill only
-one step (W3), and ``skew`` lets a step precede its predecessor (W2). There the range above is a superset, and every
-candidate in it is tried.
+An event that two rules accepted may fill only one step (W3). Where there are such events the range above is a
+superset, every candidate in it is tried, and :mod:`streamer.correlate.search` shares the events out. Rules with
+``skew`` (W2) are in :mod:`streamer.correlate.skewed`.
 """
 
 from __future__ import annotations
@@ -33,34 +33,39 @@ class OrderedState(ChainState):
 
     def _is_plain(self) -> bool:
         """Whether taking the latest match for each step is enough."""
-        return not self.plan.rule.skew_us and not self.ledger.shared
+        return not self.ledger.shared
 
     def _completed_by(self, way: int, ref: int, match: Match) -> list[Moment]:
-        refs = self._ways[way]
+        span = self._completable(way, ref, match.time_us)
+        if span is None:
+            return []
+        if self._is_plain():
+            return self._open[way].pop_between((span[0],), (span[1] + 1,))
+        candidates = self._open[way].between((span[0],), (span[1] + 1,))
+        return [one for one in candidates if self._chain(way, one) is not None and self._open[way].discard(one)]
+
+    def _completable(self, way: int, ref: int, time: int) -> tuple[int, int] | None:
+        """First and last time at which a completing event may have a chain through a match of this time."""
+        refs, timespan, skew = self._ways[way], self.plan.rule.timespan_us, self.plan.rule.skew_us
         at = refs.index(ref)
-        time, timespan, skew = match.time_us, self.plan.rule.timespan_us, self.plan.rule.skew_us
         begin, step = time, time
         for other in reversed(refs[:at]):
             moment = self.ledger.lines[other].before((step + skew + 1,))
             if moment is None:
-                return []
+                return None
             step = moment[0]
             begin = min(begin, step)
         if begin < time - timespan:
-            return []
+            return None
         first = time
         for other in refs[at + 1 :]:
             moment = self.ledger.lines[other].since((first - skew,))
             if moment is None:
-                return []
+                return None
             first = moment[0]
-        last = begin + timespan
-        if at == len(refs) - 1:
-            first = last = time
-        if self._is_plain():
-            return self._open[way].pop_between((first,), (last + 1,))
-        candidates = self._open[way].between((first,), (last + 1,))
-        return [one for one in candidates if self._chain(way, one) is not None and self._open[way].discard(one)]
+        if at == len(refs) - 1 and not skew:
+            return (time, time)
+        return (first, begin + timespan)
 
     def _chain(self, way: int, event: Moment) -> Chain | None:
         refs = self._ways[way]
@@ -90,39 +95,42 @@ class OrderedState(ChainState):
                 yield (ref, chain[before[-1]][0] + 1, chain[after[0]][0] - 1)
 
     def _waits_until(self, way: int, event: Moment, chain: Chain) -> int:
-        """The end of a ``not`` after the last step; or the last time a member within skew can have.
-
-        A step may lie up to ``skew`` after its successor without being late, and would change the chain and the time
-        of the firing; judged any earlier, the firing would depend on the order of arrival (G3).
-        """
-        refs, timespan = self._ways[way], self.plan.rule.timespan_us
-        until = event[0] + min(timespan, self.plan.rule.skew_us * (len(refs) - 1))
-        if any(ref > refs[-1] for ref in self.plan.shape.forbidden):
-            until = max(until, min(time for time, _ in chain.values()) + timespan)
-        return until
+        last = self._ways[way][-1]
+        if any(ref > last for ref in self.plan.shape.forbidden):
+            return max(event[0], min(time for time, _ in chain.values()) + self.plan.rule.timespan_us)
+        return event[0]
 
     def _gather(self, done: Completed, way: int, event: Moment) -> None:
         if not any(self.plan.rule.exported_fields.values()):
             return
         refs, skew = self._ways[way], self.plan.rule.skew_us
-        start = event[0] - self.plan.rule.timespan_us
+        own = self.ledger.matches[refs[-1]][event[1]]
+        begin = start = event[0] - self.plan.rule.timespan_us
         earliest: dict[int, int] = {}
         for ref in refs[:-1]:
             moment = self.ledger.earliest(ref, start)
             assert moment is not None
             earliest[ref] = moment[0]
-            start = max(start, moment[0] - skew)
-        step = event[0]
+            start = max(begin, moment[0] - skew)
+        step = own.time_us
         for ref in reversed(refs[:-1]):
-            moment = self.ledger.lines[ref].before((step + skew + 1,))
+            moment = self.ledger.lines[ref].before((min(step + skew, event[0]) + 1,))
             assert moment is not None
             step = moment[0]
             self.gather(done.gathered, ref, (earliest[ref], step), self._taking_part(way, event, ref))
-        self.gather_from(done.gathered, refs[-1], self.ledger.matches[refs[-1]][event[1]])
+        self.gather_from(done.gathered, refs[-1], own)
 
     def _taking_part(self, way: int, event: Moment, ref: int) -> Callable[[Match], bool] | None:
         """Which matches of a step are in some chain ending at the event; ``None`` if all in the span are."""
         if self._is_plain():
             return None
         search = Search(self.ledger, self.plan, self._ways[way])
-        return lambda match: search.latest(event, pinned=(ref, (match.time_us, match.identity))) is not None
+        latest_us = event[0]
+        own = self.ledger.matches[self._ways[way][-1]][event[1]]
+        last = (own.time_us, own.identity)
+
+        def takes_part(match: Match) -> bool:
+            pin = (ref, (match.time_us, match.identity))
+            return search.latest(last, latest_us=latest_us, pinned=pin) is not None
+
+        return takes_part

@@ -98,12 +98,15 @@ class Pressure:
     _told_hour: dict[str, int] = field(default_factory=dict)
     _hits: dict[str, int] = field(default_factory=dict)
 
-    def hit(self, what: str, time_us: int, times: int = 1) -> Notice | None:
-        """A limit was hit; the notice that tells it, unless one did in this hour of event time."""
+    def hit(self, what: str, time_us: int, watermark_us: int, times: int = 1) -> Notice | None:
+        """A limit was hit; the notice that tells it, unless one did in this hour of event time.
+
+        The hour is the watermark's: a single stamp from the future must not silence the notices that follow.
+        """
         self.changed = True
         self._hits[what] = self._hits.get(what, 0) + times
-        hour = time_us // HOUR_US
-        if self._told_hour.get(what, hour - 1) >= hour:
+        hour = watermark_us // HOUR_US
+        if self._told_hour.get(what) == hour:
             return None
         self._told_hour[what] = hour
         count = self._hits.pop(what)

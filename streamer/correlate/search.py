@@ -5,8 +5,9 @@ leaves nothing to the steps before it, for they would have to be earlier still. 
 many as possible on the same time (an assignment of events to steps, bounded by the number of steps), then on earlier
 ones.
 
-With skew the latest chain is found by trying, going back, the latest match first; a look ahead that ignores W3 cuts off
-what cannot be completed within the timespan, so that the search only ever goes wrong among matches within the skew.
+With skew the latest member's time T is given. Going back from the completing event, as late as T allows, finds a chain
+or that there is none, but for events that would fill two steps; among those the search tries the latest first, and a
+look ahead that ignores W3 cuts off what cannot be completed.
 """
 
 from __future__ import annotations
@@ -36,14 +37,35 @@ class Search:
         self._skew = plan.rule.skew_us
         self._pinned: Pin | None = None
         self._tries = 0
+        self._cap = 0
 
-    def latest(self, event: Moment, pinned: Pin | None = None) -> Chain | None:
-        """The latest chain that ends with the event, comparing members from the last step backwards."""
+    def latest(self, event: Moment, *, latest_us: int | None = None, pinned: Pin | None = None) -> Chain | None:
+        """The latest chain that ends with the event, comparing members from the last step backwards.
+
+        Args:
+            event: the match of the last step.
+            latest_us: with skew, the time of the chain's latest member; the event's own time without it.
+            pinned: a step that must be filled by a given match.
+        """
         self._pinned = pinned
         self._tries = _TRIES
         if self._skew:
-            return self._skewed(len(self._refs) - 1, {self._refs[-1]: event}, (event[0], event[0]))
+            self._cap = latest_us if latest_us is not None else event[0]
+            return self._skewed(len(self._refs) - 1, {self._refs[-1]: event})
         return self._straight(event)
+
+    def ends(self, event: Moment, latest_us: int) -> bool:
+        """Whether the last steps, back to one whose member is at ``latest_us``, are there."""
+        self._pinned, self._cap = None, latest_us
+        step = event[0]
+        for ref in reversed(self._refs[:-1]):
+            if step == latest_us:
+                return True
+            moment = self._latest(ref, step + self._skew)
+            if moment is None:
+                return False
+            step = moment[0]
+        return step == latest_us
 
     # -- without skew -----------------------------------------------------------------------------------------------
 
@@ -87,29 +109,27 @@ class Search:
 
     # -- with skew --------------------------------------------------------------------------------------------------
 
-    def _skewed(self, at: int, chain: Chain, span: tuple[int, int]) -> Chain | None:
-        """Fill the steps before number ``at``; ``span`` is the first and last time so far."""
+    def _skewed(self, at: int, chain: Chain) -> Chain | None:
+        """Fill the steps before number ``at``."""
+        if not self._fits(at, chain):
+            return None
         if at == 0:
             return chain
-        low, high = span
-        if not self._fits(at, chain[self._refs[at]][0], span):
-            return None
         ref = self._refs[at - 1]
         used = {identity for _, identity in chain.values()}
-        limit = min(chain[self._refs[at]][0] + self._skew, low + self._timespan)
-        for moment in self._candidates(ref, limit):
+        for moment in self._candidates(ref, min(chain[self._refs[at]][0] + self._skew, self._cap)):
             self._tries -= 1
-            if moment[0] < high - self._timespan or self._tries < 0:
+            if self._tries < 0:
                 return None
             if moment[1] in used:
                 continue
-            wider = (min(low, moment[0]), max(high, moment[0]))
-            found = self._skewed(at - 1, {**chain, ref: moment}, wider)
+            wider = {**chain, ref: moment}
+            # An even earlier match leaves less to the steps before it.
+            if not self._fits(at - 1, wider):
+                return None
+            found = self._skewed(at - 1, wider)
             if found is not None:
                 return found
-            # Earlier than everything else and still no way on: an even earlier one leaves less.
-            if moment[0] <= high and not self._fits(at - 1, moment[0], wider):
-                return None
         return None
 
     def _candidates(self, ref: int, limit: int) -> Iterator[Moment]:
@@ -117,28 +137,20 @@ class Search:
             return iter([self._pinned[1]] if self._pinned[1][0] <= limit else [])
         return self._ledger.lines[ref].descending((limit + 1,))
 
-    def _fits(self, at: int, time: int, span: tuple[int, int]) -> bool:
-        """Whether the steps before number ``at`` could be filled if an event might fill several.
-
-        With every member as late as a cap allows, only the latest can be too late for the earliest; so the cap is
-        lowered below the latest until the chain fits or nothing is left.
-        """
-        cap = span[0] + self._timespan
-        while True:
-            step, (low, high) = time, span
-            for ref in reversed(self._refs[:at]):
-                moment = self._latest(ref, min(step + self._skew, cap))
-                if moment is None or moment[0] < span[1] - self._timespan:
-                    return False
-                step = moment[0]
-                low, high = min(low, step), max(high, step)
-            if high - low <= self._timespan:
-                return True
-            if high == span[1]:
+    def _fits(self, at: int, chain: Chain) -> bool:
+        """Whether the steps before number ``at`` could be filled if an event might fill several."""
+        times = [time for time, _ in chain.values()]
+        low, high, step = min(times), max(times), chain[self._refs[at]][0]
+        for ref in reversed(self._refs[:at]):
+            moment = self._latest(ref, step + self._skew)
+            if moment is None:
                 return False
-            cap = high - 1
+            step = moment[0]
+            low, high = min(low, step), max(high, step)
+        return high == self._cap and low >= self._cap - self._timespan
 
     def _latest(self, ref: int, limit: int) -> Moment | None:
+        limit = min(limit, self._cap)
         if self._pinned is not None and self._pinned[0] == ref:
             return self._pinned[1] if self._pinned[1][0] <= limit else None
         return self._ledger.lines[ref].before((limit + 1,))

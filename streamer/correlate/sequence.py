@@ -29,6 +29,9 @@ class Runs(Generic[T]):
     def __len__(self) -> int:
         return self._size
 
+    def __contains__(self, item: T) -> bool:
+        return self.since(item) == item
+
     def __iter__(self) -> Iterator[T]:
         for run in self._runs:
             yield from run

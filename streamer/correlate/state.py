@@ -174,7 +174,7 @@ class KeyState(ABC):
             return None if match is None else codec.encode_match(match)
         if part[0] == "b":
             return codec.encode([self.blind.first, self.blind.last]) if self.blind else None
-        return codec.MARK if self._told.since(part[1]) == part[1] else None
+        return codec.MARK if part[1] in self._told else None
 
     def load(self, part: Part, data: bytes) -> None:
         """Put back a part; in any order."""

@@ -44,7 +44,7 @@ def client_address(access: Access, trusted_proxies: int) -> str | None:
     chain = access.forwarded
     if trusted_proxies <= 0 or not chain:
         return access.peer or (chain[-1] if chain else None)
-    if access.peer is not None and access.peer not in chain:
+    if access.peer is not None and access.peer != chain[-1]:
         chain = (*chain, access.peer)
     return chain[max(len(chain) - 1 - trusted_proxies, 0)]
 

@@ -1,7 +1,7 @@
 """Access lines of Envoy and Istio's gateways: the default text formats of every release, and the default JSON.
 
-The text format does not escape what a client sent, so a quote in a header shifts what follows. What the connection
-itself tells (the peer's address) is therefore read from the right end, where Istio prints it.
+The text format does not escape what a client sent, so a quote in a path or header shifts what follows. A path holds no
+blank, though, and what stands behind the client's headers holds no quote: the line is read from both ends towards them.
 """
 
 from __future__ import annotations
@@ -13,65 +13,44 @@ from streamer.decode.access import Access, forwarded_of, host_of, present, statu
 from streamer.decode.line import text_at
 from streamer.decode.stamps import parse
 
-_TOKEN: Final = re.compile(r'"([^"]*)"|(\S+)')
-_START: Final = re.compile(r"\[(\d{4}-\d\d-\d\d[T ][^\]\s]{8,40})\] ")
-_TAIL: Final = 6
-_HEADERS: Final = 5
+_LINE: Final = re.compile(r'\[(\d{4}-\d\d-\d\d[T ][^\]\s]{8,40})\] "(\S+) (\S*) [^\s"]+" (\d{3}|0) ')
+_NUMBERS: Final = re.compile(r'(?<= )(?:(?:\d++|-) ){4}"')
+_RIGHT: Final = re.compile(r'(.*)" "([^"]*)" "([^"]*)" "[^"]*"([^"]*)', re.DOTALL)
+_PORT: Final = re.compile(r":\d{1,5}\Z")
+_PEER: Final = 3
 
 
 def parse_text(message: str) -> Access | None:
-    """A line of a default text format, or ``None``."""
-    start = _START.match(message)
-    if start is None:
+    """A line of a default text format, or ``None``.
+
+    No quote in a path or header can make the line unreadable. What quotes leave in doubt is not told: where user agent
+    and ``x-forwarded-for`` cannot be told apart, nothing was forwarded.
+    """
+    line = _LINE.match(message)
+    if line is None:
         return None
-    tokens = [(found[1], found[2]) for found in _TOKEN.finditer(message, start.end())]
-    if len(tokens) < 10 or tokens[0][0] is None or tokens[1][1] is None:
-        return None
-    method, _, rest = tokens[0][0].partition(" ")
-    uri, _, _protocol = rest.rpartition(" ")
-    status = status_of(tokens[1][1])
-    stamp = parse(start[1])
-    if status is None and tokens[1][1] != "0":
-        return None
-    headers = _headers(tokens)
-    if headers is None:
-        return None
-    forwarded, agent, request_id, authority = headers
+    numbers = _NUMBERS.search(message, line.end())
+    right = _RIGHT.fullmatch(message, numbers.end()) if numbers else None
+    left, request_id, authority, tail = right.groups() if right else ("-", "-", "-", "")
+    forwarded, _, agent = left.partition('" "')
     return Access(
-        method=present(method),
-        uri=present(uri or rest),
-        status=status if status is not None else 0,
-        peer=_peer(tokens),
-        forwarded=forwarded_of(present(forwarded)),
+        method=present(line[2]),
+        uri=present(line[3]),
+        status=int(line[4]),
+        peer=_peer(tail.split()),
+        forwarded=() if '" "' in agent else forwarded_of(present(forwarded)),
         user_agent=present(agent),
         host=present(authority),
         request_id=present(request_id),
-        stamp=stamp,
+        stamp=parse(line[1]),
     )
 
 
-def _headers(tokens: list[tuple[str | None, str | None]]) -> tuple[str, str, str, str] | None:
-    """The first run of quoted values long enough: x-forwarded-for, user agent, request id, authority, upstream."""
-    run: list[str] = []
-    for quoted, _ in tokens[2:]:
-        if quoted is None:
-            run = []
-            continue
-        run.append(quoted)
-        if len(run) == _HEADERS:
-            return run[0], run[1], run[2], run[3]
-    return None
-
-
-def _peer(tokens: list[tuple[str | None, str | None]]) -> str | None:
-    """Downstream remote address: third from the right in Istio's format, absent in Envoy's own."""
-    tail = tokens[-_TAIL:]
-    if any(bare is None for _, bare in tail):
+def _peer(tail: list[str]) -> str | None:
+    """Downstream remote address: the fourth behind the headers in Istio's formats, absent in Envoy's own."""
+    if len(tail) <= _PEER or not _PORT.search(tail[_PEER]):
         return None
-    address = tokens[-3][1]
-    if address is None or not re.search(r":\d{1,5}\Z", address):
-        return None
-    return host_of(address)
+    return host_of(tail[_PEER])
 
 
 def parse_json(message: dict[str, Any]) -> Access | None:

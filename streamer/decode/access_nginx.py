@@ -9,12 +9,12 @@ from streamer.decode.access import Access, host_of, present, status_of
 from streamer.decode.stamps import Stamp, parse
 
 _LINE: Final = re.compile(
-    r"(\S{1,200}) - (?:\[[^\]]{0,2000}\] - )?(.{0,500}?) ?"
+    r"(\S{1,200}) - (?:\[[^\]]{0,2000}\] - )?(.*?) ?"
     r"\[(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d:\d\d:\d\d) ([+-]\d{4})\] "
-    r'"([^"]*)" (\d{3}) (?:\d+|-)',
+    r'"((?:[^"\\]|\\.|"(?! \d{3} ))*+)" (\d{3}) (?:\d+|-)',
     re.ASCII,
 )
-_REFERRER_AGENT: Final = re.compile(r' "([^"]*)" "([^"]*)"')
+_REFERRER_AGENT: Final = re.compile(r' "((?:[^"\\]|\\.)*+)" "((?:[^"\\]|\\.)*+)"')
 _INGRESS_TAIL: Final = re.compile(r" \d+ [\d.]+ \[[^\]]*\] .* ([0-9a-f]{32})\Z", re.ASCII)
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 

@@ -9,14 +9,14 @@ from streamer.decode.access import Access, host_of, present, status_of
 from streamer.decode.stamps import parse
 
 _OAUTH2_PROXY: Final = re.compile(
-    r"(\S{1,200}) - (?:(\S{1,100}) - )?(\S{1,300}) \[(\d{4})/(\d\d)/(\d\d) (\d\d:\d\d:\d\d)\] (\S+) ([A-Z]+) (\S+) "
-    r'"([^"]*)" (\S+) "([^"]*)" (\d{3}) ',
+    r"(\S{1,200}) - (?:(\S{1,100}) - )?(.{1,1000}?) \[(\d{4})/(\d\d)/(\d\d) (\d\d:\d\d:\d\d)\] (\S+) (\S+) (\S+) "
+    r'"((?:[^"\\]|\\.)*+)" (\S+) "((?:[^"\\]|\\.)*+)" (\d{3}) ',
     re.ASCII,
 )
 _METHOD_URL: Final = re.compile(
     r"(?:\S{0,40} )?(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) (/\S*|https?://\S*)\s*\Z", re.ASCII
 )
-_PAIR: Final = re.compile(r'(?:\A|(?<= ))([A-Za-z_][\w.-]{0,40})=(?:"((?:[^"\\]|\\.){0,8000})"|((?!")\S*))', re.ASCII)
+_PAIR: Final = re.compile(r'(?:\A|(?<= ))([A-Za-z_][\w.-]{0,40})=(?:"((?:[^"\\]|\\.)*+)"|((?!")\S*))', re.ASCII)
 _PAIRS: Final = 64
 
 

@@ -13,7 +13,7 @@ import orjson
 
 from streamer.decode.gathering import Gathering, When
 from streamer.decode.identity import audit_identity, derived_identity
-from streamer.decode.patches import written_object
+from streamer.decode.patches import is_partly_told, written_object
 from streamer.decode.podspecs import KINDS
 from streamer.decode.rbac import BINDINGS, ROLES, binding_subjects, role_rules
 from streamer.decode.request import (
@@ -84,12 +84,15 @@ def add_audit(raw: dict[str, Any], stamp_us: int | None, cluster: str, gathering
         for name in _DERIVED:
             raw.pop(name, None)
     long_running = is_long_running(raw)
+    partly = is_partly_told(raw)
+    if partly and "body-unknown" not in flags:
+        flags.append("body-unknown")
     when = gathering.when(_time_of(raw, stamp_us, long_running=long_running), tuple(flags))
     stage = raw.get("stage")
     stage_only = stage == "RequestReceived" or (stage == "ResponseStarted" and not long_running)
     body = written_object(raw) if raw.get("verb") in _WRITES else None
     _derive(raw, cluster, gathering.source.trusted_proxies, flags)
-    raw["body_unknown"] = "body-unknown" in flags and not isinstance(body, dict)
+    raw["body_unknown"] = "body-unknown" in flags and (partly or not isinstance(body, dict))
     if raw.get("objectRef") is UNKNOWN:
         raw["workload"] = UNKNOWN
     expanded = list(_expand(raw, body)) if body is not None else []
@@ -106,7 +109,10 @@ def _add_expanded(
     *,
     stage_only: bool,
 ) -> None:
-    for logsource, place, element, own in expanded:
+    most = gathering.room // 2  # one event cannot crowd out the others of its record
+    if len(expanded) > most:
+        gathering.dead("too-many-events", f"more than {most} containers, rules or subjects in one event")
+    for logsource, place, element, own in expanded[:most]:
         if gathering.full:
             return
         derived = derived_identity(identity, f"{logsource.category}/{place}", element)

@@ -23,7 +23,6 @@ _ANSI: Final = re.compile(
 )
 _METADATA: Final = ("namespace", "pod", "container", "node", "labels")
 _LOG_DEPTH: Final = 64
-_ACCESS_LENGTH: Final = 65_536
 
 
 class AccessContainers:
@@ -60,7 +59,8 @@ def add_line(line: Line, cluster: str, gathering: Gathering, access_containers: 
     namespace = text_at(kubernetes, "namespace") or ""
     pod_name = text_at(kubernetes, "pod", "name") or ""
     container = text_at(kubernetes, "container", "name") or ""
-    fields: dict[str, Any] = {"cluster": cluster, "message": message, "truncated": line.truncated}
+    truncated = line.truncated or gathering.cut
+    fields: dict[str, Any] = {"cluster": cluster, "message": message, "truncated": truncated}
     if line.stream:
         fields["stream"] = line.stream
     if kubernetes:
@@ -71,7 +71,7 @@ def add_line(line: Line, cluster: str, gathering: Gathering, access_containers: 
     access = None
     if (namespace, pod_name, container) in access_containers:
         access = access_of(message, fields.get("log"))
-    flags = ("truncated",) if line.truncated else ()
+    flags = ("truncated",) if truncated else ()
     stamp_us = line.stamp.us if line.stamp else None
     if stamp_us is None and access is not None and access.stamp is not None:
         stamp_us = access.stamp.us
@@ -88,8 +88,6 @@ def add_line(line: Line, cluster: str, gathering: Gathering, access_containers: 
 
 def access_of(message: str, content: Any = None) -> Access | None:
     """The request that a line tells of, in any of the known formats; ``None`` if it tells of none."""
-    if len(message) > _ACCESS_LENGTH:
-        return None
     message = message.strip()
     if isinstance(content, dict):
         return parse_json(content)

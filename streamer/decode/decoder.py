@@ -20,7 +20,7 @@ from streamer.decode.gathering import Decoded, Gathering, joined
 from streamer.decode.line import Line, cri_line, kubernetes_of_path
 from streamer.decode.partial_lines import Finished, PartialLines
 from streamer.decode.salvage import Garbage, read, read_text, text_of
-from streamer.decode.shippers import content_of, dumped, is_docker_line, is_shipped, shipped_line
+from streamer.decode.shippers import content_of, dumped, is_docker_line, is_shipped, shipped_line, told_first
 from streamer.decode.source import Source
 from streamer.decode.stamps import Stamp
 from streamer.model import UNKNOWN, Record
@@ -58,7 +58,7 @@ class Decoder:
         limit = self._source.limits.record_bytes
         if len(record.value) > limit:
             gathering.dead("too-large", f"{len(record.value)} bytes, the limit is {limit}")
-            return gathering.result()
+            record = replace(record, value=record.value[:limit])  # who did it and what to comes first: it is still told
         try:
             self._decode(record, gathering)
         except Exception as error:  # noqa: BLE001 - hostile bytes must never stop the stream; tests run without this net
@@ -117,7 +117,10 @@ class Decoder:
 
     def _container_document(self, value: bytes, gathering: Gathering) -> None:
         """One shipper's record, or one bare line."""
-        if not _starts_json(value) or not self._container_values(read(value), gathering):
+        values = read(value) if _starts_json(value) else []
+        if len(values) == 1 and isinstance(values[0], dict):
+            values = [told_first(value, values[0])]
+        if not self._container_values(values, gathering):
             self._bare_line(text_of(value), gathering)
 
     def _container_values(self, values: list[Any], gathering: Gathering) -> bool:

@@ -48,6 +48,8 @@ class Gathering:
         self.deep = False
         """Whether anything in the record can nest deeper than the limit: only then it is worth a look."""
         self.look_into(record.value)
+        self.cut = len(record.value) > source.limits.record_bytes
+        """Whether only the beginning of the record is looked at."""
         self._events: list[Event] = []
         self._dead: list[DeadLetter] = []
         self._absorbed: list[Decoded] = []
@@ -57,6 +59,11 @@ class Gathering:
     def full(self) -> bool:
         """Whether the record has used up its events."""
         return self._overflow
+
+    @property
+    def room(self) -> int:
+        """How many more events the record may hold."""
+        return self.source.limits.events - len(self._events)
 
     def look_into(self, value: bytes) -> None:
         """Say that ``value``, too, is decoded for this record."""
@@ -76,7 +83,7 @@ class Gathering:
         self, logsource: LogSource, when: When, identity: bytes, fields: dict[str, Any], *, stage_only: bool = False
     ) -> None:
         """One more event; ``fields`` hold its cluster. Beyond the limit it is dropped and the record says so."""
-        if len(self._events) >= self.source.limits.events:
+        if self.room <= 0:
             if not self._overflow:
                 self._overflow = True
                 self.dead("too-many-events", f"more than {self.source.limits.events} events in one record")
@@ -101,6 +108,8 @@ class Gathering:
         """Something that cannot be read; ``value`` where it is not the whole record."""
         if len(self._dead) >= _DEAD_LETTERS or (value is None and any(one.reason == reason for one in self._dead)):
             return  # the record is told of already; it must not be multiplied by what it holds
+        if self.cut and self._dead:
+            return  # that its end is missing says why it cannot be read
         original = self.record.value if value is None else value
         kept = original[: self.source.limits.record_bytes]
         self._dead.append(DeadLetter(reason, detail, self.record.position, kept, len(original)))

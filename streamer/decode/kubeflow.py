@@ -31,7 +31,7 @@ def kubeflow_of(stem: str, query: str) -> dict[str, str] | None:
         if notebook.lastindex == 2:
             found["notebook"] = notebook[2]
     if query and path.startswith(("/pipeline", "/apis/", "/k8s/")):
-        for name, value in parameters(query):
+        for name, value in parameters(query, _RUN_PARAMETERS | _NAMESPACE_PARAMETERS):
             if name in _RUN_PARAMETERS and re.fullmatch(_UUID, value):
                 found.setdefault("run_id", value.lower())
             elif name in _NAMESPACE_PARAMETERS and value:

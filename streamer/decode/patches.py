@@ -10,6 +10,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any, Final
 
+from streamer.decode.line import dig
 from streamer.model import UNKNOWN, Unknown
 
 _LISTS: Final = frozenset(
@@ -19,7 +20,7 @@ _LISTS: Final = frozenset(
         *("rules", "subjects", "verbs", "resources", "apiGroups", "resourceNames", "nonResourceURLs", "add", "drop"),
     }
 )
-_OPERATIONS: Final = 1_000
+_OPERATIONS: Final = 10_000  # as many as the API server takes
 _SEGMENTS: Final = 64
 _PATH_LENGTH: Final = 4_096
 
@@ -44,10 +45,21 @@ def written_object(raw: dict[str, Any]) -> dict[str, Any] | Unknown | None:
     return None
 
 
+def is_partly_told(raw: dict[str, Any]) -> bool:
+    """Whether a JSON patch wrote values that it does not hold: copied or moved from elsewhere in the object."""
+    request, response = raw.get("requestObject"), raw.get("responseObject")
+    if not isinstance(request, list) or raw.get("verb") != "patch":
+        return False
+    if isinstance(response, dict) and response.get("kind") != "Status":
+        return False
+    return len(request) > _OPERATIONS or any(dig(operation, "op") in ("copy", "move") for operation in request)
+
+
 def from_json_patch(operations: list[Any]) -> dict[str, Any]:
     """The object that the ``add`` and ``replace`` operations of a JSON patch (RFC 6902) describe.
 
-    List positions are not kept, only the order of the operations: what was added is seen, where it went is not.
+    List positions are not kept, only the order of the operations: what was added is seen, where it went is not. What
+    was copied or moved is not told by a patch (:func:`is_partly_told`).
     """
     root = _Node()
     for number, operation in enumerate(operations[:_OPERATIONS]):

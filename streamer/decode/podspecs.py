@@ -114,6 +114,7 @@ def _of_workflow(spec: dict[str, Any]) -> Iterator[Part]:
     if "podSpecPatch" in spec:
         yield _of_pod_spec_patch(spec["podSpecPatch"], "podSpecPatch", None)
     templates = [*_objects(spec.get("templates"))]
+    templates += [inline for template in templates[:] for inline in _inline_templates(template)]
     defaults = spec.get("templateDefaults")
     if isinstance(defaults, dict):
         templates.append(defaults)
@@ -133,6 +134,15 @@ def _of_workflow(spec: dict[str, Any]) -> Iterator[Part]:
         yield Part(template, tuple(placed), _object(template.get("metadata")))
         if "podSpecPatch" in template:
             yield _of_pod_spec_patch(template["podSpecPatch"], f"{place}/podSpecPatch", name)
+
+
+def _inline_templates(template: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Templates written inside the tasks of a dag or the steps of a list; Argo does not let them hold further ones."""
+    steps = template.get("steps")
+    groups = [dig(template, "dag", "tasks"), *(steps if isinstance(steps, list) else ())]
+    for task in (task for group in groups for task in _objects(group)):
+        if isinstance(task.get("inline"), dict):
+            yield {"name": _name(task), **task["inline"]}
 
 
 def _of_pod_spec_patch(patch: Any, place: str, template: str | None) -> Part:

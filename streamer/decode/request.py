@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from streamer.decode.line import dig
 from streamer.model import UNKNOWN, Outcome, Unknown
@@ -15,7 +15,7 @@ _POD_NAME: Final = "authentication.kubernetes.io/pod-name"
 _POD_UID: Final = "authentication.kubernetes.io/pod-uid"
 _CREDENTIAL: Final = "authentication.kubernetes.io/credential-id"
 _ACCOUNT: Final = "system:serviceaccount:"
-_PARAMETERS: Final = 10_000
+_COMMAND: Final = frozenset({"command", "cmd", "container"})
 
 
 def is_long_running(raw: dict[str, Any]) -> bool:
@@ -114,15 +114,16 @@ def exec_of(raw: dict[str, Any]) -> dict[str, Any] | Unknown | None:
     if not subresource or subresource not in ("exec", "proxy", "attach") or not isinstance(uri, str):
         return None
     path, _, query = uri.partition("?")
+    path = unquote(path) if "%" in path else path
     if subresource == "proxy" and "/run" not in path and "/exec" not in path:
         return None
     command: list[str] = []
     container = None
-    for name, value in parameters(query):
-        if name in ("command", "cmd"):
-            command.append(value)
-        elif name == "container":
+    for name, value in parameters(query, _COMMAND):
+        if name == "container":
             container = value
+        else:
+            command.append(value)
     found: dict[str, Any] = {}
     if command:
         found["command"] = " ".join(command)
@@ -131,12 +132,20 @@ def exec_of(raw: dict[str, Any]) -> dict[str, Any] | Unknown | None:
     return found or None
 
 
-def parameters(query: str) -> list[tuple[str, str]]:
-    """Decoded query parameters in order; of an absurd number of them the first ones, one by one."""
-    if query.count("&") < _PARAMETERS:
-        return parse_qsl(query, keep_blank_values=True, errors="replace")
-    pairs = (piece.partition("=") for piece in query.split("&")[:_PARAMETERS])
-    return [(unquote(k.replace("+", " ")), unquote(v.replace("+", " "))) for k, _, v in pairs]
+def parameters(query: str, names: frozenset[str]) -> list[tuple[str, str]]:
+    """Decoded query parameters with these names in order, however many others stand before them."""
+    found: list[tuple[str, str]] = []
+    for piece in query.split("&"):
+        name, _, value = piece.partition("=")
+        if "%" in name or "+" in name:
+            name = _decoded(name)
+        if name in names:
+            found.append((name, _decoded(value)))
+    return found
+
+
+def _decoded(text: str) -> str:
+    return unquote(text.replace("+", " "))
 
 
 def _kind_of(username: str) -> str:

@@ -88,6 +88,17 @@ def read_text(text: str) -> list[Any]:
         return read(text.encode("utf-8", "replace"))
 
 
+def first_members(data: bytes, names: frozenset[str]) -> dict[str, Any]:
+    """Of the object that ``data`` is, the first member under each name. Strict readers keep the last."""
+    found: dict[str, Any] = {}
+    members, _, _ = _split(data, data.index(b"{"))
+    for raw_key, raw, complete in members:
+        key = _string(raw_key) if raw_key else None
+        if key in names and key not in found:
+            found[key] = _value(key, raw, complete, 0, _Budget(len(data)))
+    return found
+
+
 def text_of(data: bytes) -> str:
     """Bytes as text, whatever they are: a BOM removed, U+FFFD for what is not UTF-8."""
     return data.removeprefix(_BOM).decode("utf-8", "replace")

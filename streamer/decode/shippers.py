@@ -1,8 +1,9 @@
 """Records of Fluent Bit, Fluentd, Vector, Filebeat or Elastic Agent, and Docker's own files → one :class:`Line`.
 
 They differ only in names. The names are looked up in the order in which a container is least able to choose the
-value: a shipper that lifts the keys of a JSON message to the top (Merge_Log) may let the container write ``message`` or
-``time``, but not ``log`` or ``@timestamp``.
+value. A shipper that lifts the keys of a JSON message to the top (Merge_Log) lets the container write there too: where
+a name stands twice the shipper's word, which comes first, counts; and what the message itself holds under the name of
+a time, a cluster or a mark of an unfinished line is not taken from the top.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Final
 import orjson
 
 from streamer.decode.line import Line, cri_line, dig, kubernetes_of_path, text_at
+from streamer.decode.salvage import first_members
 from streamer.decode.stamps import Stamp, parse
 
 _STAMPS: Final = ("@timestamp", "timestamp", "time", "date")
@@ -20,6 +22,10 @@ _DOCKER: Final = frozenset({"log", "stream", "time"})
 _OWN: Final = frozenset(
     {"kubernetes", "docker", "stream", "logtag", "_p", "tag", "container", "@metadata", "agent", *_STAMPS}
 )
+_GUARDED: Final = (*_STAMPS, "logtag", "_p", "cluster", "cluster_name", "orchestrator")
+"""Names that say where and when a line was written, and whether it is whole: never the container's to say."""
+
+_REPEATED: Final = (*_GUARDED, "log", "message", "stream")
 _LABELS: Final = 1_000
 _NOT_FOUND: Final = object()
 
@@ -47,9 +53,11 @@ def is_docker_line(record: Any) -> bool:
 
 def shipped_line(record: dict[str, Any]) -> Line:
     """The container's line inside a shipper's record; a runtime's prefix that the shipper left is taken off."""
+    text, content = _message(record)
+    if content is None and text[:1] == "{":
+        record = _without_own_words(record, text)
     kubernetes = kubernetes_of(record)
     cluster = _cluster(record)
-    text, content = _message(record)
     stream = record.get("stream")
     if not isinstance(stream, str):
         stripped = cri_line(text, kubernetes, cluster) if content is None else None
@@ -60,6 +68,34 @@ def shipped_line(record: dict[str, Any]) -> Line:
     if not partial and not text.endswith("\n") and is_docker_line(record):
         partial = True  # Docker ends every line but a split one
     return Line(text.rstrip("\r\n"), stamp_of(record), stream, kubernetes, cluster, partial=partial, content=content)
+
+
+def told_first(value: bytes, record: dict[str, Any]) -> dict[str, Any]:
+    """The record with what its shipper wrote, where a name stands in it twice.
+
+    A shipper that lifts the keys of a JSON message to the top writes its own keys first; JSON readers keep the last.
+    """
+    for name in _REPEATED:
+        if name in record and value.count(b'"%b"' % name.encode()) > 1:
+            return record | first_members(value, frozenset(_REPEATED))
+    return record
+
+
+def _without_own_words(record: dict[str, Any], text: str) -> dict[str, Any]:
+    """The record without the guarded names that the line itself, a JSON object, holds with the same value."""
+    names = [name for name in _GUARDED if name in record and (f'"{name}"' in text or "\\" in text)]
+    if not names:
+        return record
+    try:
+        own = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return record
+    lifted = {name for name in names if name in own and _bare(own[name]) == _bare(record[name])}
+    return {name: value for name, value in record.items() if name not in lifted}
+
+
+def _bare(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
 
 
 def stamp_of(record: dict[str, Any]) -> Stamp | None:

@@ -97,7 +97,7 @@ class FilesReader:
         self._preferred = partition
 
     async def read(self, timeout_s: float) -> Batch:
-        """The next batch of one file. At once empty when all have ended."""
+        """The next batch of one file; empty after ``timeout_s``, also when all have ended."""
         deadline = time.monotonic() + timeout_s
         pause_s, longest_s = _POLL_S
         while True:
@@ -110,7 +110,7 @@ class FilesReader:
                 if lines or tail.ended or (partition not in self._placed and tail.position()):
                     return self._batch(partition, lines)
             left_s = deadline - time.monotonic()
-            if left_s <= 0 or all(tail.ended for tail in self._tails.values()):
+            if left_s <= 0:
                 return Batch(at_end=self._at_end())
             await asyncio.sleep(min(pause_s, left_s))
             pause_s = min(2 * pause_s, longest_s)

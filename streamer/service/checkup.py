@@ -15,10 +15,8 @@ from streamer.errors import ServerError, SettingsError, StateError
 from streamer.local.archive import alerts
 from streamer.service.configuration import origin_of, read_tree
 from streamer.service.doors import elastic_connection_of, refuse_wrong_topics
-from streamer.service.durations import format_duration
+from streamer.service.durations import LENGTHS_OF_TIME, format_duration
 from streamer.service.settings import ElasticsearchSettings, Settings, SourceSettings
-
-_DURATIONS = frozenset({"lateness", "idle_after", "max_clock_lead", "drain"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def _leaves(location: tuple[int | str, ...], value: Any) -> Iterator[tuple[tuple
 
 
 def _text(location: tuple[int | str, ...], value: Any) -> str:
-    if location[-1] in _DURATIONS:
+    if location[-1] in LENGTHS_OF_TIME:
         return format_duration(value)
     if isinstance(value, SecretStr):
         return "******"

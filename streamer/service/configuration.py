@@ -109,13 +109,13 @@ def _refuse_unknown_variables(variables: Mapping[str, str]) -> None:
             fields = model.model_fields if model else {}
             if part not in fields:
                 raise SettingsError(f"environment {name}: there is no setting `{part}`", hint=nearest(part, fields))
-            model = _group_of(fields[part].annotation)
+            model = group_of(fields[part].annotation)
 
 
-def _group_of(annotation: Any) -> type[BaseModel] | None:
+def group_of(annotation: Any) -> type[BaseModel] | None:
     """The group of settings that a field of this type holds, or ``None``."""
     if get_origin(annotation) in (Union, UnionType):
-        return next(filter(None, map(_group_of, get_args(annotation))), None)
+        return next(filter(None, map(group_of, get_args(annotation))), None)
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
@@ -143,7 +143,7 @@ def _keys_beside(location: tuple[int | str, ...]) -> tuple[str, ...]:
         if isinstance(part, str) and model is not None:
             annotation = model.model_fields[part].annotation
             inner = get_args(annotation)[0] if get_origin(annotation) is tuple else annotation
-            model = _group_of(inner)
+            model = group_of(inner)
     return tuple(model.model_fields) if model else ()
 
 

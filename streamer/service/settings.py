@@ -92,7 +92,7 @@ class KafkaSettings(_Group):
     topic_prefix: str = "streamer."
     """In front of the names of our own topics, not of the raw ones."""
     partitions: Annotated[int, Field(ge=1, le=1000)] = 24
-    """Partitions of our own topics, fixed when ``streamer setup`` creates them. Default 24: up to 24 processes."""
+    """Partitions of our own topics, fixed when ``streamer setup`` creates them. Default 24: room to grow."""
     replication: Annotated[int, Field(ge=1, le=9)] = 3
     """Copies of our own topics, for ``streamer setup``. Default 3: one broker may be lost; a single one needs 1."""
     security: SecuritySettings = SecuritySettings()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -27,7 +28,7 @@ def configure_log(level: str) -> None:
         structlog.processors.JSONRenderer(ensure_ascii=False),
     ]
     if terminal:
-        rendering = [structlog.dev.ConsoleRenderer()]
+        rendering = [structlog.dev.ConsoleRenderer(colors="NO_COLOR" not in os.environ)]
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

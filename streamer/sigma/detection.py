@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from streamer.model import LogSource
+from streamer.sigma.audit_words import OTHER_NAMES, is_audit_rule, is_known, never_said
 from streamer.sigma.conditions import (
     Condition,
     ConditionError,
@@ -57,6 +58,7 @@ class DetectionReader:
 
     problems: Problems
     placeholders: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    _other_names: Mapping[str, str] = field(default_factory=dict)
 
     def logsource(self, root: Node) -> LogSource | None:
         """What the rule may look at, or ``None`` after a problem."""
@@ -84,7 +86,12 @@ class DetectionReader:
             if not entries.keys() & {"category", "product", "service"}:
                 self._bad("bad-logsource", entry.node, "the log source names nothing", "name a product")
             return None
-        return LogSource(**found)
+        logsource = LogSource(**found)
+        if not is_known(logsource):
+            message = "no event here has this log source, the rule will never match"
+            hint = "product is `kubernetes`; service `audit`, or category `container_log` or `webserver`"
+            self.problems.warning("unknown-logsource", entry.place, message, hint)
+        return logsource
 
     def predicate(self, root: Node, logsource: LogSource | None) -> Predicate | None:
         """When the rule matches, or ``None`` after a problem."""
@@ -98,6 +105,7 @@ class DetectionReader:
             self._bad("bad-detection", entry.node, f"`detection` must be a mapping, this is {entry.node.kind()}")
             return None
         before = self.problems.errors()
+        self._other_names = OTHER_NAMES if is_audit_rule(logsource) else {}
         selections = self._selections(entries)
         conditions = self._conditions(entry, entries)
         if len(entries) > MAX_SELECTIONS:
@@ -111,6 +119,9 @@ class DetectionReader:
             return None
         trees = [_combine(tree, selections) for tree, _ in conditions]
         predicate = trees[0] if len(trees) == 1 else AnyOf(tuple(trees))
+        if is_audit_rule(logsource):
+            for message, hint in never_said(predicate):
+                self.problems.warning("never-said", entry.place, message, hint)
         return _itself(predicate) if _may_be_audit(logsource) else predicate
 
     def _bad(self, code: str, node: Node, message: str, hint: str | None = None) -> None:
@@ -170,9 +181,14 @@ class DetectionReader:
         return self._read("", node, values)
 
     def _item(self, key: str, entry: Entry) -> Predicate | None:
-        _, *modifiers = key.split("|")
+        name, *modifiers = key.split("|")
         if not self._modifiers(modifiers, entry):
             return None
+        if name in self._other_names:
+            meant = self._other_names[name]
+            message = f"no audit event has a field `{name}`, it is read as `{meant}`"
+            self.problems.warning("other-name", entry.place, message, f"write `{meant}`")
+            key = "|".join((meant, *modifiers))
         node = entry.node
         if node.entries is not None:
             self._bad("nested-field", node, f"`{key[:60]}` holds a mapping", "write the path with dots: `a.b: value`")
@@ -201,6 +217,9 @@ class DetectionReader:
                 self.problems.error("unknown-modifier", entry.place, f"`{modifier[:40]}` is not a modifier", hint)
             elif modifier in modifiers[:number]:
                 self.problems.error("duplicate-modifier", entry.place, f"`{modifier}` stands twice", "once is enough")
+        if "base64offset" in modifiers and "contains" not in modifiers:
+            message = "without `contains` the whole value must be one of the three forms of `base64offset`"
+            self.problems.warning("whole-value", entry.place, message, "write `base64offset|contains`")
         if len(modifiers) > _MAX_MODIFIERS:
             self.problems.error("bad-value", entry.place, f"more than {_MAX_MODIFIERS} modifiers on one field")
         return self.problems.errors() == before

@@ -78,6 +78,7 @@ _WANTS: Final = {
     "exists": "it takes true or false",
     **dict.fromkeys(("i", "ignorecase", "m", "multiline", "s", "dotall"), "it stands behind `re`"),
     "cidr": "it takes a text like `10.0.0.0/8`",
+    **dict.fromkeys(("contains", "startswith", "endswith"), "it takes a text: quote it"),
 }
 _INCOMPATIBLE: Final = re.compile(r"Modifier (\w+) incompatible to value type")
 _FLAG_NAMES: Final = {"IGNORECASE": "i", "MULTILINE": "m", "DOTALL": "s"}

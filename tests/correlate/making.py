@@ -122,7 +122,7 @@ def identity(name: str) -> bytes:
 
 
 def match(rule: str, at: float, event: str | None = None, **values: Scalar | list[Scalar]) -> Match:
-    """A match of user ``alice`` unless told otherwise; without ``event`` the event is named by rule, time and values."""
+    """A match of user ``alice`` unless told otherwise; the event is named by ``event``, else by all that it is."""
     values.setdefault("user", "alice")
     cluster = str(values.pop("cluster", "prod"))
     name = event if event is not None else f"{rule} {at} {sorted(values.items())}"
@@ -142,9 +142,8 @@ def rules(*all_rules: DetectionRule | CorrelationRule) -> RuleSet:
     detections = [rule for rule in all_rules if isinstance(rule, DetectionRule)]
     correlations = [rule for rule in all_rules if isinstance(rule, CorrelationRule)]
     known = {rule.meta.key for rule in all_rules}
-    for name in dict.fromkeys(name for rule in correlations for name in rule.rules):
-        if name not in known:
-            detections.append(detection(name))
+    referenced = dict.fromkeys(name for rule in correlations for name in rule.rules)
+    detections += [detection(name) for name in referenced if name not in known]
     return RuleSet(tuple(detections), tuple(sorted(correlations, key=lambda rule: rule.rank)))
 
 

@@ -130,37 +130,6 @@ def test_looking_back_beyond_the_start_is_marked():
         assert bench.told.firings[0].marks == marks
 
 
-def test_skew_lets_a_step_precede_its_predecessor():
-    """[W2] a step may precede its predecessor by that much; the firing's time is its latest member's."""
-    assert Bench(rule(names="a b", skew=2)).feed(match("b", 10), match("a", 12)) == [12]
-    assert Bench(rule(names="a b", skew=2)).feed(match("b", 10), match("a", 12.000001)) == []
-
-
-def test_with_skew_the_chain_still_lies_in_one_timespan():
-    """[W2] the chain still lies in one timespan."""
-    three = dict(skew=2, span=3)
-    assert Bench(rule(**three)).feed(match("a", 13), match("b", 12), match("c", 10)) == [13]
-    assert Bench(rule(**three)).feed(match("a", 13.5), match("b", 12), match("c", 10)) == []
-
-
-def test_skew_does_not_apply_to_a_not():
-    """[W2] skew does not apply to `not`."""
-    bench = Bench(rule("a and c and not b", skew=5))
-    bench.feed(match("a", 10), match("b", 9), match("c", 12))
-    assert bench.finish() == [12]
-
-
-def test_with_skew_the_watermark_must_pass_what_could_still_change_the_chain():
-    """[G3] the same set of firings in any order within lateness."""
-    for order in ((0, 1, 2), (2, 0, 1)):
-        matches = [match("a", 9), match("b", 10), match("a", 11)]
-        bench = Bench(rule(names="a b", skew=2, decides="watermark"))
-        bench.feed(matches[order[0]], matches[order[1]])
-        bench.advance(10.5)
-        bench.feed(matches[order[2]])
-        assert bench.finish() == [11]
-
-
 def test_values_of_every_match_in_some_chain_are_carried():
     """[C10] distinct values over every match of that rule that takes part in some chain ending at the event."""
     carrying = rule(

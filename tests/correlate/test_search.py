@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 
@@ -23,27 +23,29 @@ def _order(members, skew: int):
 
 
 def _slow(ledger: Ledger, event, skew: int, span: int, pinned=None):
-    lines = [list(line) for line in ledger.lines[:-1]]
-    best = None
-    for chain in product(*lines):
+    """The best chain for every time of a latest member, by trying everything."""
+    best: dict[int, tuple] = {}
+    for chain in product(*(list(line) for line in ledger.lines[:-1])):
         members = (*chain, event)
         times = [time for time, _ in members]
         if len({identity for _, identity in members}) < len(members) or max(times) - min(times) > span:
             continue
-        if any(after < before - skew for before, after in zip(times, times[1:], strict=False)):
+        if any(after < before - skew for before, after in pairwise(times)):
             continue
         if pinned is not None and members[pinned[0]] != pinned[1]:
             continue
-        if best is None or _order(members, skew) > _order(best, skew):
-            best = members
-    return None if best is None else dict(enumerate(best))
+        latest = max(times)
+        if latest not in best or _order(members, skew) > _order(best[latest], skew):
+            best[latest] = members
+    return {latest: dict(enumerate(members)) for latest, members in best.items()}
 
 
 @pytest.mark.parametrize("skew", [0, 1, 2])
 def test_the_search_finds_the_latest_chain_or_that_there_is_none(skew):
-    """[C9] [W2] [W3] the chain that is named, compared from the last step backwards."""
+    """[C9] [W2] [W3] the chain that is named, for every time its latest member may have."""
     rng = random.Random(skew)
     plan = Plan.of(correlation("o", "temporal_ordered", NAMES, skew=skew, span=4), CorrelateLimits())
+    search_refs = (0, 1, 2, 3)
     found = 0
     for _ in range(300):
         ledger = Ledger(4)
@@ -52,15 +54,18 @@ def test_the_search_finds_the_latest_chain_or_that_there_is_none(skew):
             for ref in rng.sample(range(4), rng.choice((1, 1, 2, 3, 4))):
                 ledger.add(ref, match(NAMES[ref * 2], at, str(number)))
         for event in ledger.lines[3]:
+            search = Search(ledger, plan, search_refs)
             expected = _slow(ledger, event, skew * SECOND, 4 * SECOND)
-            assert Search(ledger, plan, (0, 1, 2, 3)).latest(event) == expected
-            found += expected is not None
+            found += len(expected)
+            for latest in range(event[0], (event[0] + 3 * skew * SECOND) + 1, SECOND):
+                assert search.latest(event, latest_us=latest) == expected.get(latest)
+                assert latest not in expected or not skew or search.ends(event, latest)
             for ref in range(3):
                 for moment in ledger.lines[ref]:
-                    pin = (ref, moment)
-                    expected = _slow(ledger, event, skew * SECOND, 4 * SECOND, pin)
-                    got = Search(ledger, plan, (0, 1, 2, 3)).latest(event, pinned=pin)
-                    assert (got is None) == (expected is None)
+                    expected = _slow(ledger, event, skew * SECOND, 4 * SECOND, (ref, moment))
+                    for latest in range(event[0], (event[0] + 3 * skew * SECOND) + 1, SECOND):
+                        got = search.latest(event, latest_us=latest, pinned=(ref, moment))
+                        assert (got is None) == (latest not in expected)
     assert found > 50
 
 

@@ -38,8 +38,10 @@ def _matches(rng: random.Random, size: int):
     found = []
     for number in range(size):
         at = rng.randrange(120)
-        for name in rng.sample(names, rng.choice((1, 1, 2))):
-            found.append(match(name, at, str(number), v=rng.randrange(5), user=rng.choice("xy")))
+        found += [
+            match(name, at, str(number), v=rng.randrange(5), user=rng.choice("xy"))
+            for name in rng.sample(names, rng.choice((1, 1, 2)))
+        ]
     found.sort(key=lambda one: one.time_us + rng.randrange(10 * SECOND))
     return found
 
@@ -143,6 +145,6 @@ def test_a_newer_schema_is_refused_with_a_sentence():
 def test_damaged_entries_are_refused_with_a_sentence():
     bench = Bench(correlation("n", "event_count", "a", count("gte", 3)))
     bench.feed(match("a", 1))
-    for damage in ({b"\xc1": b""}, {key: b"\xc1" for key in bench.correlator.snapshot()}):
+    for damage in ({b"\xc1": b""}, dict.fromkeys(bench.correlator.snapshot(), b"\xc1")):
         with pytest.raises(StateError, match="damaged"):
             Correlator(bench.rules).restore(damage)

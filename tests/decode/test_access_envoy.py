@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamer.decode.access import client_address
+from streamer.decode.access import Access, client_address
 from streamer.decode.access_envoy import parse_json, parse_text
 
 TODAY = (
@@ -70,6 +70,55 @@ def test_quotes_in_a_header_cannot_forge_the_peer():
     access = parse_text(forged)
     assert access is not None
     assert client_address(access, 0) == "203.0.113.7"
+
+
+def test_the_format_of_2019_without_route_name_tells_the_peer():
+    access = parse_text(ISTIO_2020.replace(" - -", " -"))
+    assert access is not None
+    assert access.peer == "203.0.113.7"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("/runs?x=1", '/runs?x="1"'),
+        ("/runs?x=1", '/runs?x=1"'),
+        ("Mozilla/5.0 (X11)", 'a" b "c'),
+        ("Mozilla/5.0 (X11)", '"'),
+        ("Mozilla/5.0 (X11)", 'a" "b'),
+        ("198.51.100.1,", 'a" b "c, '),
+        ("198.51.100.1,", '" "'),
+    ],
+)
+def test_no_quote_hides_a_line_or_moves_what_the_client_does_not_say(before, after):
+    access = parse_text(TODAY.replace(before, after))
+    assert access is not None
+    assert access.uri is not None
+    assert (access.method, access.uri[:27], access.status) == ("POST", "/pipeline/apis/v1beta1/runs", 200)
+    assert (access.peer, access.request_id, access.host) == ("203.0.113.7", "aa-bb", "kubeflow.example")
+
+
+def test_of_headers_that_cannot_be_told_apart_nothing_was_forwarded():
+    access = parse_text(TODAY.replace("Mozilla/5.0 (X11)", '192.0.2.1" "x'))
+    assert access is not None
+    assert access.forwarded == ()
+    assert client_address(access, 1) == "203.0.113.7"
+
+
+def test_a_proxy_named_earlier_in_the_chain_is_still_the_last_hop():
+    access = Access(peer="10.0.0.1", forwarded=("10.0.0.1", "203.0.113.7"))
+    assert client_address(access, 1) == "203.0.113.7"
+
+
+def test_a_line_with_other_headers_still_tells_its_request():
+    access = parse_text('[2026-01-01T00:00:00.123Z] "GET /x HTTP/1.1" 200 - some words')
+    assert access is not None
+    assert (access.method, access.uri, access.status, access.peer) == ("GET", "/x", 200, None)
+
+
+@pytest.mark.parametrize("rest", ['"' * 300_000, '" "' * 100_000, "1 " * 150_000, "1" * 300_000, '1 2 3 4 "' * 30_000])
+def test_hostile_lines_take_linear_time(rest):
+    assert parse_text('[2026-01-01T00:00:00.123Z] "GET / HTTP/1.1" 200 ' + rest) is not None
 
 
 @pytest.mark.parametrize(

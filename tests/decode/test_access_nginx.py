@@ -55,3 +55,20 @@ def test_an_impossible_date_leaves_the_line_without_a_stamp():
     access = parse_line(INGRESS.replace("01/Jan", "31/Foo"))
     assert access is not None
     assert access.stamp is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("203.0.113.7 - -", "203.0.113.7 - " + "u" * 600),
+        ("/jupyter/?ns=lab", '/jupyter/?ns=\\"lab'),
+        ("/jupyter/?ns=lab", '/jupyter/?ns="lab'),
+        ("Mozilla/5.0", '\\"Mozilla'),
+    ],
+)
+def test_nothing_a_client_sends_hides_its_line(before, after):
+    access = parse_line(INGRESS.replace(before, after))
+    assert access is not None
+    assert access.uri is not None
+    assert (access.method, access.uri[:13], access.status) == ("GET", "/jupyter/?ns=", 200)
+    assert access.request_id == "0123456789abcdef0123456789abcdef"

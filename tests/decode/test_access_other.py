@@ -24,6 +24,23 @@ def test_its_older_form_without_request_id_is_read():
 
 
 @pytest.mark.parametrize(
+    ("before", "after"),
+    [('"UA"', r'"a\"b"'), ('"/"', r'"/?x=\"1"'), (" GET ", " get "), ("10.0.0.1 - - ", "10.0.0.1 - John Doe ")],
+)
+def test_nothing_a_client_sends_hides_a_request_to_oauth2_proxy(before, after):
+    line = '10.0.0.1 - - [2026/01/01 00:00:01] k GET - "/" HTTP/1.1 "UA" 403 0 0.001'
+    access = parse_oauth2_proxy(line.replace(before, after))
+    assert access is not None
+    assert access.status == 403
+
+
+def test_a_long_path_does_not_hide_a_request_to_argo_server():
+    access = parse_pairs('level=info method=GET path="/workflows?x=' + "y" * 20_000 + '" status=200')
+    assert access is not None
+    assert access.status == 200
+
+
+@pytest.mark.parametrize(
     ("line", "method", "uri"),
     [
         ("GET /pipeline/apis/v1beta1/runs/x", "GET", "/pipeline/apis/v1beta1/runs/x"),

@@ -96,7 +96,7 @@ def test_events_in_one_record_are_limited():
     assert [letter.reason for letter in decoded.dead_letters] == ["too-many-events"]
     body = pod(*({"name": f"c{n}"} for n in range(20)))
     decoded = decode(write("pods", body), limits={"events": 8})
-    assert len(decoded.events) == 8
+    assert len(decoded.events) == 4
     assert [letter.reason for letter in decoded.dead_letters] == ["too-many-events"]
 
 
@@ -135,3 +135,29 @@ def test_events_are_ordered_parent_first_and_counted_through_the_record():
     events = decode([write("pods", pod({"name": "a"})), audit(auditID="b")]).events
     assert [event.logsource.category for event in events] == ["application", "container_spec", "application"]
     assert [event.index for event in events] == [0, 1, 2]
+
+
+def test_one_event_with_many_parts_does_not_crowd_out_the_others_of_its_record():
+    body = pod(*({"name": f"c{n}"} for n in range(20)))
+    decoded = decode([write("pods", body), audit(auditID="other", verb="delete")], limits={"events": 8})
+    assert decoded.events[-1].fields["verb"] == "delete"
+    assert [letter.reason for letter in decoded.dead_letters] == ["too-many-events"]
+
+
+def test_of_a_record_that_is_too_large_the_beginning_is_told():
+    """[D5] what was cut off is unknown, not absent."""
+    body = pod({"image": "evil"}) | {"metadata": {"annotations": {"x": "A" * 5_000}}}
+    decoded = decode(write("pods", body), limits={"record_bytes": 2_000})
+    assert [letter.reason for letter in decoded.dead_letters] == ["too-large"]
+    (event,) = decoded.events
+    assert (event.fields["verb"], event.fields["user"]["username"]) == ("create", "alice")
+    assert event.fields["body_unknown"] is True
+    assert "truncated" in event.flags
+
+
+def test_of_a_line_that_is_too_large_the_beginning_is_told():
+    decoded = decode(b"new job from pool " + b"x" * 5_000, kind="containers", limits={"record_bytes": 2_000})
+    assert [letter.reason for letter in decoded.dead_letters] == ["too-large"]
+    (event,) = decoded.events
+    assert event.fields["message"].startswith("new job from pool ")
+    assert event.fields["truncated"] is True

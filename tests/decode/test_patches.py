@@ -6,6 +6,7 @@ import pytest
 
 from streamer.decode.patches import from_json_patch, written_object
 from streamer.model import UNKNOWN
+from tests.decode.given import one, write
 
 
 def add(path, value):
@@ -57,3 +58,22 @@ def test_what_was_written_is_chosen_by_the_verb():
     assert written_object({"verb": "create"}) is None
     assert written_object({"verb": "create", "requestObject": UNKNOWN}) is UNKNOWN
     assert written_object({"verb": "patch", "responseObject": UNKNOWN}) is UNKNOWN
+
+
+def test_operations_before_the_one_that_counts_do_not_hide_it():
+    idle = [{"op": "test", "path": "/kind", "value": "Deployment"}] * 9_999
+    assert from_json_patch([*idle, add("/spec/replicas", 3)]) == {"spec": {"replicas": 3}}
+
+
+@pytest.mark.parametrize("how", ["copy", "move"])
+def test_a_patch_that_copies_what_it_does_not_hold_is_a_write_with_an_unknown_body(how):
+    """[D5] what is not told is unknown; what is told beside it is still seen."""
+    image = "/spec/template/spec/containers/0/image"
+    patch = [{"op": how, "from": "/metadata/annotations/x", "path": image}, add(image.replace("0", "1"), "i")]
+    event = one(write("deployments", patch, verb="patch"))
+    assert event.fields["body_unknown"] is True
+    assert "body-unknown" in event.flags
+    assert event.fields["workload"]["images"] == ["i"]
+    told = {"kind": "Deployment", "spec": {"template": {"spec": {"containers": [{"image": "evil"}]}}}}
+    event = one(write("deployments", patch, verb="patch", responseObject=told))
+    assert (event.fields["body_unknown"], event.fields["workload"]["images"]) == (False, ["evil"])

@@ -101,3 +101,17 @@ def test_half_a_million_parameters_are_no_problem():
     ref = {"resource": "pods", "subresource": "exec"}
     event = one(audit(objectRef=ref, requestURI="/exec?" + "&command=a" * 150_000))
     assert event.fields["exec"]["command"].startswith("a a")
+
+
+@pytest.mark.parametrize(
+    ("resource", "path", "query"),
+    [
+        ("pods", "/api/v1/namespaces/n/pods/p/exec", "x=1&" * 10_001 + "command=id"),
+        ("pods", "/api/v1/namespaces/n/pods/p/exec", "%63ommand=id"),
+        ("nodes", "/api/v1/nodes/n/proxy/%72un/ns/p/c", "cmd=id"),
+    ],
+)
+def test_neither_other_parameters_nor_encoding_hide_a_command(resource, path, query):
+    ref = {"resource": resource, "subresource": "proxy" if resource == "nodes" else "exec"}
+    event = one(audit(verb="get", objectRef=ref, requestURI=f"{path}?{query}"))
+    assert event.fields["exec"]["command"] == "id"

@@ -188,3 +188,43 @@ def test_confused_metadata_is_no_metadata(metadata):
     event = one({"@timestamp": NOON, "stream": "stdout", "log": "x", "kubernetes": metadata}, kind="containers")
     assert event.fields["message"] == "x"
     assert "kubernetes" not in event.fields
+
+
+def lifted(text: str, own: dict[str, object]) -> bytes:
+    """A record of Fluent Bit with Merge_Log: the shipper's keys, the container's, the filter's metadata."""
+    head = orjson.dumps({"@timestamp": 1767225600.5125, "log": text, "stream": "stdout", "logtag": "F"})
+    tail = orjson.dumps({"kubernetes": FLAT})
+    return head[:-1] + b"," + orjson.dumps(own)[1:-1] + b"," + tail[1:]
+
+
+def test_a_container_whose_keys_are_lifted_cannot_speak_for_the_shipper():
+    said = {
+        "log": "hello",
+        "message": "hello",
+        "stream": "stdin",
+        "@timestamp": "2001-01-01T00:00:00.001Z",
+        "logtag": "P",
+        "cluster": "elsewhere",
+        "orchestrator": {"cluster": {"name": "elsewhere"}},
+        "miner": "new job",
+    }
+    text = orjson.dumps(said).decode()
+    event = one(lifted(text, said), kind="containers", cluster="here")
+    assert event.fields["message"] == text
+    assert (event.time_us, event.cluster, event.fields["stream"]) == (NOON_US + 12_500, "here", "stdout")
+
+
+@pytest.mark.parametrize("name", ["@timestamp", "timestamp", "time", "date", "logtag", "_p", "cluster", "cluster_name"])
+def test_what_the_message_holds_itself_is_not_the_shippers_word(name):
+    said = {name: {"logtag": "P", "_p": "P"}.get(name, "2001-01-01T00:00:00.001Z")}
+    text = orjson.dumps(said).decode()
+    for message in (text, text.replace(name[1], f"\\u{ord(name[1]):04x}", 1)):
+        record = {"log": message, "stream": "stdout", "kubernetes": FLAT, "timestamp": NOON} | said
+        event = one(record, kind="containers", cluster="here")
+        assert event.cluster == "here"
+        assert event.time_us != 978_307_200_001_000
+
+
+def test_a_name_that_only_the_shipper_says_is_its_word():
+    record = fluent_bit('{"cluster": "elsewhere"}', cluster="North")
+    assert one(record, kind="containers").cluster == "north"

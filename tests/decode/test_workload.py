@@ -224,8 +224,16 @@ def test_other_objects_are_no_workloads():
     assert "workload" not in one(write("services", {"spec": {"type": "NodePort"}})).fields
 
 
-def test_ten_thousand_templates_and_volumes_take_linear_time():
-    templates = [{"name": f"t{i}", "container": {"volumeMounts": [{"name": "v1"}]}} for i in range(8000)]
+def test_thousands_of_templates_and_volumes_take_linear_time():
+    templates = [{"name": f"t{i}", "container": {"volumeMounts": [{"name": "v1"}]}} for i in range(4000)]
     volumes = [{"name": f"v{i}", "hostPath": {"path": "/"}} for i in range(8000)]
     events = decode(write("workflows", {"spec": {"volumes": volumes, "templates": templates}})).events
-    assert len(events) == 8001
+    assert len(events) == 4001
+
+
+def test_templates_inside_tasks_and_steps_are_seen():
+    dag = {"name": "d", "dag": {"tasks": [{"name": "a", "inline": {"container": {"image": "one"}}}, {"name": "b"}]}}
+    steps = {"name": "s", "steps": [[{"name": "c", "inline": {"script": {"image": "two", "source": "x"}}}], None]}
+    events = decode(write("workflows", {"spec": {"templates": [dag, steps]}})).events
+    assert events[0].fields["workload"]["images"] == ["one", "two"]
+    assert [event.fields["container"]["image"] for event in events[1:]] == ["one", "two"]

@@ -84,8 +84,12 @@ def count(rule: CorrelationRule, window: Sequence[Seen], twist: Twist) -> Fracti
 
 
 def aggregate(rule: CorrelationRule, window: Sequence[Seen]) -> Fraction:
-    """Sum, mean, median or percentile over different events, exact."""
-    by_event = {match.identity: _numbers_of(rule, match) for match in window}
+    """Sum, mean, median or percentile over different events, exact.
+
+    Of an event that several referenced rules accepted, the first of them says the numbers.
+    """
+    first_reference_last = sorted(window, key=lambda match: rule.rules.index(match.rule), reverse=True)
+    by_event = {match.identity: _numbers_of(rule, match) for match in first_reference_last}
     numbers = sorted(itertools.chain.from_iterable(by_event.values()))
     if rule.type == "value_sum":
         return sum(numbers, Fraction(0))

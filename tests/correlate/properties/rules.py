@@ -137,7 +137,7 @@ class RuleMaker:
             fields: dict[str, str] = {}
             for name in dict.fromkeys((*draft.group_by, *counted)):
                 if rule not in by_name:
-                    fields[name] = name
+                    fields[name] = name if self.rng.random() < 0.93 else self.rng.choice(DETECTION_FIELDS)
                     continue
                 lower = by_name[rule]
                 if name in lower.group_by and self.rng.random() < 0.7:
