@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from streamer.authoring.replay import Recording, Replay
 from streamer.cli.recordings import STDIN, Opened, open_recording
-from streamer.cli.rules_in_force import rules_in_force
+from streamer.cli.rules_in_force import placeholder_values, rules_in_force
 from streamer.cli.style import messages
 from streamer.cli.summary import Tally, print_summary
 from streamer.cli.telling import FiringsTeller, JsonTeller, Teller, TextTeller
@@ -66,7 +66,7 @@ def replay(  # noqa: PLR0913, PLR0917 - one argument per option
     """
     if as_json and firings:
         raise SettingsError("--json and --firings both want standard output", hint="give one of them")
-    in_force = rules_in_force(rules or [], placeholders=placeholder or [], skip_broken=skip_broken)
+    in_force = rules_in_force(rules or [], placeholders=placeholder_values(placeholder or []), skip_broken=skip_broken)
     opened = [open_recording(name, kind) for name in dict.fromkeys(files)]
     history = [open_recording(name, kind) for name in dict.fromkeys(baseline or []) if name not in files]
     if not quiet:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -48,15 +48,17 @@ def rule_paths(given: Sequence[str]) -> list[Path]:
     return paths
 
 
-def rules_in_force(given: Sequence[str], *, placeholders: Sequence[str] = (), skip_broken: bool = False) -> RuleSet:
+def rules_in_force(
+    given: Sequence[str], *, placeholders: Mapping[str, Sequence[str]] | None = None, skip_broken: bool = False
+) -> RuleSet:
     """Load rules for running.
 
     Args:
         given: values of ``--rules``.
-        placeholders: ``name=value,value`` for ``|expand``.
+        placeholders: values by name, for ``|expand``.
         skip_broken: run with what is left; else any broken rule stops the verb with exit code 2.
     """
-    loaded = load_rules(rule_paths(given), placeholders=placeholder_values(placeholders))
+    loaded = load_rules(rule_paths(given), placeholders=placeholders or {})
     broken = [problem for problem in loaded.problems if problem.severity == "error"]
     if broken:
         print_findings(check(loaded, advise=False), messages())

@@ -65,7 +65,7 @@ def run(  # noqa: PLR0913, PLR0917 (each is an option of the verb)
         command_line["http"] = {"enabled": False}
     settings = load_settings(config, command_line=command_line)
     configure_log(settings.log.level)
-    loaded = rules_in_force(settings.rules, placeholders=_placeholder_words(settings), skip_broken=settings.skip_broken)
+    loaded = rules_in_force(settings.rules, placeholders=settings.placeholders, skip_broken=settings.skip_broken)
     service.run(settings, loaded, _teller(settings))
 
 
@@ -86,10 +86,6 @@ def _sources(files: Sequence[str], kinds: Sequence[str], *, follow: bool) -> lis
         else {"file": name, "kind": kind, "follow": follow and not name.endswith(".gz")}
         for name, kind in zip(files, each, strict=True)
     ]
-
-
-def _placeholder_words(settings: Settings) -> list[str]:
-    return [f"{name}={value}" for name, values in settings.placeholders.items() for value in values]
 
 
 def _teller(settings: Settings) -> Callable[[Sequence[Document]], None]:

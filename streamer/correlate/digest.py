@@ -16,7 +16,7 @@ from streamer.model import Match
 
 Moment: TypeAlias = tuple[int, bytes]
 
-_FULL: Final = 128
+_FULL: Final = 256
 
 
 class _Run:
@@ -52,6 +52,7 @@ class Digest:
         self._source = source
         self._runs: list[_Run] = []
         self._lasts: list[Moment] = []
+        self._all = _Run([], [])
         for match in matches:
             self.add(match)
 
@@ -68,6 +69,7 @@ class Digest:
         run.moments.insert(inside, moment)
         run.texts.insert(inside, texts)
         run.count(texts, 1)
+        self._all.count(texts, 1)
         self._lasts[at] = run.moments[-1]
         if len(run.moments) > _FULL:
             half = _FULL // 2
@@ -78,18 +80,22 @@ class Digest:
     def drop_before(self, time: int) -> None:
         """Forget all matches older than ``time``."""
         at = bisect_left(self._lasts, (time, b""))
+        for run in self._runs[:at]:
+            for texts in run.texts:
+                self._all.count(texts, -1)
         del self._runs[:at], self._lasts[:at]
         if self._runs:
             run = self._runs[0]
             low = bisect_left(run.moments, (time, b""))
             for texts in run.texts[:low]:
                 run.count(texts, -1)
+                self._all.count(texts, -1)
             del run.moments[:low], run.texts[:low]
 
     def newest(self, first: int, last: int, found: set[str]) -> Iterator[Moment]:
         """Moments in [first, last] with a value not among ``found``, latest first; ``found`` may grow meanwhile."""
         for at in range(min(bisect_left(self._lasts, (last + 1, b"")), len(self._runs) - 1), -1, -1):
-            if self._lasts[at][0] < first:
+            if self._lasts[at][0] < first or self._all.counts.keys() <= found:
                 return
             run = self._runs[at]
             if run.counts.keys() <= found:

@@ -254,7 +254,7 @@ class Levels:
 
     __slots__ = ("_lasts", "_levels", "_raised", "_runs", "_threshold", "_tops")
 
-    _FULL: Final = 128
+    _FULL: Final = 256
 
     def __init__(self, threshold: int) -> None:
         self._threshold = threshold
@@ -299,25 +299,32 @@ class Levels:
 
     def rise(self, start: int, stop: int) -> list[int]:
         """Raise all times in [start, stop] by one; those that reach the threshold are removed and returned."""
+        first, last = bisect_left(self._lasts, start), bisect_left(self._lasts, stop)
+        if first == len(self._runs):
+            return []
+        # The runs at the two ends may stand only partly in the range.
+        self._rise_partly(first, start, stop)
+        if first < last < len(self._runs):
+            self._rise_partly(last, start, stop)
+        self._raised[first + 1 : last] = [raised + 1 for raised in self._raised[first + 1 : last]]
+        tops = self._tops[first + 1 : last] = [top + 1 for top in self._tops[first + 1 : last]]
         reached: list[int] = []
-        at = bisect_left(self._lasts, start)
-        while at < len(self._runs) and self._runs[at][0] <= stop:
-            run = self._runs[at]
-            if start <= run[0] and run[-1] <= stop:
-                self._raised[at] += 1
-                self._tops[at] += 1
-            else:
-                levels = self._levels[at]
-                for inside in range(bisect_left(run, start), bisect_left(run, stop + 1)):
-                    levels[inside] += 1
-                self._tops[at] = max(levels) + self._raised[at]
-            if self._tops[at] >= self._threshold:
-                self._take(at, reached)
-                if not self._runs[at]:
-                    self._remove(at)
-                    continue
-            at += 1
+        if (
+            max(tops, default=0) >= self._threshold
+            or self._tops[first] >= self._threshold
+            or (last < len(self._runs) and self._tops[last] >= self._threshold)
+        ):
+            for at in range(min(last, len(self._runs) - 1), first - 1, -1):
+                if self._tops[at] >= self._threshold:
+                    self._take(at, reached)
         return reached
+
+    def _rise_partly(self, at: int, start: int, stop: int) -> None:
+        run, levels = self._runs[at], self._levels[at]
+        low, high = bisect_left(run, start), bisect_left(run, stop + 1)
+        if low < high:
+            levels[low:high] = [level + 1 for level in levels[low:high]]
+            self._tops[at] = max(levels) + self._raised[at]
 
     def _take(self, at: int, reached: list[int]) -> None:
         raised = self._raised[at]
@@ -329,6 +336,8 @@ class Levels:
         if kept:
             self._lasts[at] = kept[-1][0]
             self._tops[at] = max(self._levels[at]) + raised
+        else:
+            self._remove(at)
 
     def _remove(self, at: int) -> None:
         for column in (self._runs, self._levels, self._raised, self._tops, self._lasts):

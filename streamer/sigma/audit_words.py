@@ -40,7 +40,8 @@ def is_audit_rule(logsource: LogSource | None) -> bool:
 
 def never_said(predicate: Predicate) -> Iterator[tuple[str, str]]:
     """Tests that no audit event passes, or none of a kind that matters: what, and what to write instead."""
-    texts = {(test.field, text) for test in leaves_of(predicate) if (text := _exact(test)) is not None}
+    tests = (test for test in leaves_of(predicate) if isinstance(test, FieldTest))
+    texts = {(test.field, text) for test in tests if (text := _exact(test)) is not None}
     for field, text in sorted(texts):
         if field == "objectRef.resource" and "/" in text:
             resource, _, subresource = text.partition("/")
@@ -56,9 +57,9 @@ def never_said(predicate: Predicate) -> Iterator[tuple[str, str]]:
         yield message, "write `verb: [get, create]`"
 
 
-def _exact(test: object) -> str | None:
-    """The text that a test wants, without wildcards."""
-    if not isinstance(test, FieldTest) or not isinstance(test.check, Text):
+def _exact(test: FieldTest) -> str | None:
+    """The text that a test wants, if it wants one without wildcards."""
+    if not isinstance(test.check, Text):
         return None
-    parts = test.check.parts
-    return "".join(part for part in parts if isinstance(part, str)) if all(isinstance(p, str) for p in parts) else None
+    literals = [part for part in test.check.parts if isinstance(part, str)]
+    return "".join(literals) if len(literals) == len(test.check.parts) else None

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from streamer.service.settings import load_settings
+from streamer.service.configuration import load_settings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())

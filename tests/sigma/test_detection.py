@@ -11,7 +11,7 @@ from tests.sigma.writing import accepted, detection, predicate_of, refused
 
 RULE = """\
 title: A
-logsource: {{product: any}}
+logsource: {{product: kubernetes}}
 detection:
 {body}
 """
@@ -102,14 +102,14 @@ def test_a_wrong_character_in_a_condition_over_several_lines_has_the_place_of_th
 @pytest.mark.parametrize(
     ("code", "text"),
     [
-        ("missing-detection", "▸title: A\nlogsource: {product: any}\n"),
-        ("bad-detection", "title: A\nlogsource: {product: any}\ndetection: ▸x\n"),
-        ("missing-condition", "title: A\nlogsource: {product: any}\n▸detection: {s: {a: x}}\n"),
+        ("missing-detection", "▸title: A\nlogsource: {product: kubernetes}\n"),
+        ("bad-detection", "title: A\nlogsource: {product: kubernetes}\ndetection: ▸x\n"),
+        ("missing-condition", "title: A\nlogsource: {product: kubernetes}\n▸detection: {s: {a: x}}\n"),
         ("missing-logsource", "▸title: A\ndetection: {s: {a: x}, condition: s}\n"),
         ("bad-logsource", "title: A\nlogsource: ▸x\ndetection: {s: {a: x}, condition: s}\n"),
         ("bad-logsource", "title: A\nlogsource: ▸{definition: x}\ndetection: {s: {a: x}, condition: s}\n"),
-        ("bad-logsource", "title: A\nlogsource: {product: ▸7}\ndetection: {s: {a: x}, condition: s}\n"),
-        ("unknown-key", "title: A\nlogsource: {▸prodct: x, service: y}\ndetection: {s: {a: x}, condition: s}\n"),
+        ("bad-logsource", "title: A\nlogsource: {service: audit, product: ▸7}\ndetection: {s: {a: x}, condition: s}\n"),
+        ("unknown-key", "title: A\nlogsource: {▸prodct: x, service: audit}\ndetection: {s: {a: x}, condition: s}\n"),
     ],
 )
 def test_a_rule_needs_a_log_source_and_a_detection(code: str, text: str) -> None:

@@ -83,7 +83,7 @@ def test_pysigma_reads_whatever_is_accepted(data: st.DataObject) -> None:
     text = _flow(
         {
             "title": "A",
-            "logsource": {"product": "x"},
+            "logsource": {"product": "kubernetes"},
             "detection": {"s": {f"a{modifier}": value}, "condition": "s"},
         }
     )

@@ -29,7 +29,7 @@ def test_a_file_named_twice_is_read_once(tmp_path: Path) -> None:
 
 def test_keys_made_of_places_do_not_depend_on_where_the_folder_stands(tmp_path: Path) -> None:
     """[A3] ids are the same on another machine."""
-    text = "title: A\nlogsource: {product: any}\ndetection: {s: {a: x}, condition: s}\n"
+    text = "title: A\nlogsource: {product: kubernetes}\ndetection: {s: {a: x}, condition: s}\n"
     for name in ("one", "two"):
         (tmp_path / name / "sub").mkdir(parents=True)
         (tmp_path / name / "sub" / "a.yml").write_text(text)

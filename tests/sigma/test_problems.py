@@ -16,7 +16,8 @@ def test_problems_are_told_in_the_order_of_their_places() -> None:
 
 def test_messages_hold_no_escape_sequences_of_the_rule_file() -> None:
     problem = refused(
-        "unknown-key", 'title: A\nlogsource: {product: x}\ndetection: {s: {a: x}, condition: s}\n▸"\\e[2J": x\n'
+        "unknown-key",
+        'title: A\nlogsource: {product: kubernetes}\ndetection: {s: {a: x}, condition: s}\n▸"\\e[2J": x\n',
     )
     assert problem.message == "`\\x1b[2J` is not a key of a rule"
 

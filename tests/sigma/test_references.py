@@ -43,7 +43,7 @@ def test_ids_and_names_are_unique_over_all_files() -> None:
 
 
 def test_rules_without_id_and_name_have_keys_made_of_their_places() -> None:
-    text = "title: A\nlogsource: {product: any}\ndetection: {s: {a: x}, condition: s}\n---\n"
+    text = "title: A\nlogsource: {product: kubernetes}\ndetection: {s: {a: x}, condition: s}\n---\n"
     loaded = load_text({"a.yml": text + text})
     assert [rule.meta.key for rule in loaded.ok().detections] == ["a.yml#1", "a.yml#2"]
 

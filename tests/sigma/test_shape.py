@@ -5,7 +5,7 @@ import pytest
 from tests.sigma.writing import accepted, refused
 
 UUID = "eed82177-38f5-4299-8a76-098d50d225ab"
-BODY = "logsource: {product: any}\ndetection: {s: {a: x}, condition: s}\n"
+BODY = "logsource: {product: kubernetes}\ndetection: {s: {a: x}, condition: s}\n"
 
 
 def rule(head: str) -> str:

@@ -60,7 +60,7 @@ def accepted(text: str, *, placeholders: Mapping[str, Sequence[str]] = {}) -> Ru
     return loaded.ok()
 
 
-def predicate_of(items: str, *, source: str = "category: any", **placeholders: Sequence[str]) -> Predicate:
+def predicate_of(items: str, *, source: str = "category: webserver", **placeholders: Sequence[str]) -> Predicate:
     """The predicate of a rule with these entries in its only selection."""
     rules = accepted(detection("r_a", items, source=source), placeholders=placeholders)
     return rules.detections[0].predicate
