@@ -307,13 +307,9 @@ class Levels:
         if first < last < len(self._runs):
             self._rise_partly(last, start, stop)
         self._raised[first + 1 : last] = [raised + 1 for raised in self._raised[first + 1 : last]]
-        tops = self._tops[first + 1 : last] = [top + 1 for top in self._tops[first + 1 : last]]
+        self._tops[first + 1 : last] = [top + 1 for top in self._tops[first + 1 : last]]
         reached: list[int] = []
-        if (
-            max(tops, default=0) >= self._threshold
-            or self._tops[first] >= self._threshold
-            or (last < len(self._runs) and self._tops[last] >= self._threshold)
-        ):
+        if max(self._tops[first : last + 1]) >= self._threshold:
             for at in range(min(last, len(self._runs) - 1), first - 1, -1):
                 if self._tops[at] >= self._threshold:
                     self._take(at, reached)

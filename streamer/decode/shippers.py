@@ -25,7 +25,7 @@ _OWN: Final = frozenset(
 _GUARDED: Final = (*_STAMPS, "logtag", "_p", "cluster", "cluster_name", "orchestrator")
 """Names that say where and when a line was written, and whether it is whole: never the container's to say."""
 
-_REPEATED: Final = (*_GUARDED, "log", "message", "stream")
+_REPEATED: Final = {name: f'"{name}"'.encode() for name in (*_GUARDED, "log", "message", "stream")}
 _LABELS: Final = 1_000
 _NOT_FOUND: Final = object()
 
@@ -75,8 +75,8 @@ def told_first(value: bytes, record: dict[str, Any]) -> dict[str, Any]:
 
     A shipper that lifts the keys of a JSON message to the top writes its own keys first; JSON readers keep the last.
     """
-    for name in _REPEATED:
-        if name in record and value.count(b'"%b"' % name.encode()) > 1:
+    for name, quoted in _REPEATED.items():
+        if name in record and value.count(quoted) > 1:
             return record | first_members(value, frozenset(_REPEATED))
     return record
 
