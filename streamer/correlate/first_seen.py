@@ -2,7 +2,8 @@
 
 What must be remembered for months is small: per value the stretches of time in which it kept coming, two occurrences
 at most one timespan apart belonging to one stretch. A match is new if no stretch begins before it and reaches to
-within one timespan of it. Matches themselves are kept only until they are judged.
+within one timespan of it. Matches themselves are kept only until they are judged; of a rule that learns, also their
+identities for as long as they could be told again: by then more may be known of when it began to learn.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class FirstSeenState(KeyState):
         self._beginnings = beginnings
         self._stretches: dict[Tuple, list[tuple[int, int]]] = {}
         self._ends: Runs[tuple[int, Tuple]] = Runs()
+        self._judged: dict[tuple[int, bytes], int] = {}
+        self._judged_times: Runs[tuple[int, int, bytes]] = Runs()
 
     def take(self, arrival: Arrival) -> list[Completed]:
         """Remember the values; judge at once if the rule decides on arrival or the match is late."""
@@ -52,6 +55,10 @@ class FirstSeenState(KeyState):
             return self.tell(self._judged([(arrival.ref, match)]))
         self.keep(arrival)
         return []
+
+    def is_known(self, arrival: Arrival) -> bool:
+        """Whether the match is a duplicate of one that waits or was judged."""
+        return super().is_known(arrival) or (arrival.ref, arrival.match.identity) in self._judged
 
     def needs_room(self, arrival: Arrival) -> bool:
         """Whether a value is new to the memory."""
@@ -92,11 +99,16 @@ class FirstSeenState(KeyState):
 
     def _judged(self, matches: list[tuple[int, Match]]) -> Iterator[Completed]:
         rule = self.plan.rule
+        if rule.learn_us:
+            for ref, match in matches:
+                self._note_judged(ref, match.identity, match.time_us)
         for ref, match in sorted(matches, key=lambda one: (one[1].time_us, one[1].identity, one[0])):
             time = match.time_us
             fresh = tuple(value for value in self._values(ref, match) if self._is_new(value, time))
             first = self._beginnings.first.get(match.cluster, time)
             if not fresh or (rule.learn_us and time < first + rule.learn_us):
+                continue
+            if self.blind.covers(time - rule.timespan_us, time):
                 continue
             done = Completed(
                 time_us=time,
@@ -110,6 +122,11 @@ class FirstSeenState(KeyState):
             self.gather_from(done.gathered, ref, match)
             yield done
 
+    def _note_judged(self, ref: int, identity: bytes, time: int) -> None:
+        self._judged[ref, identity] = time
+        self._judged_times.add((time, ref, identity))
+        self.note("i", self.plan.refs[ref], identity)
+
     def deadline(self) -> int | None:
         """The time of the oldest match that has not been judged."""
         return self.ledger.oldest()
@@ -120,13 +137,18 @@ class FirstSeenState(KeyState):
 
     def expiry(self) -> int | None:
         """When the stretch that ended first is of no use any more."""
-        oldest, end = super().expiry(), self._ends.first()
-        if end is None:
-            return oldest
-        mine = end[0] + self.plan.hold_us
-        return mine if oldest is None else min(mine, oldest)
+        oldest, end, judged = super().expiry(), self._ends.first(), self._judged_times.first()
+        times = [oldest] if oldest is not None else []
+        if end is not None:
+            times.append(end[0] + self.plan.hold_us)
+        if judged is not None:
+            times.append(judged[0] + self.plan.rule.reach_us)
+        return min(times, default=None)
 
     def _forgotten(self, gone: list[tuple[int, Match]], bound: int) -> None:
+        for _, ref, identity in self._judged_times.drop_before((bound + self.plan.rule.timespan_us,)):
+            del self._judged[ref, identity]
+            self.note("i", self.plan.refs[ref], identity)
         for _, value in self._ends.drop_before((bound,)):
             stretches = self._stretches[value]
             del stretches[0]
@@ -136,16 +158,21 @@ class FirstSeenState(KeyState):
 
     def is_empty(self) -> bool:
         """Whether nothing is left to remember."""
-        return super().is_empty() and not self._stretches
+        return super().is_empty() and not self._stretches and not self._judged
 
     def parts(self) -> Iterator[Part]:
         """The ledger's parts and the values' stretches."""
         yield from super().parts()
         for value in self._stretches:
             yield ("v", value)
+        for ref, identity in self._judged:
+            yield ("i", self.plan.refs[ref], identity)
 
     def stored(self, part: Part) -> bytes | None:
         """The value of a part."""
+        if part[0] == "i":
+            time = self._judged.get((self.plan.number[part[1]], part[2]))
+            return None if time is None else codec.encode(time)
         if part[0] != "v":
             return super().stored(part)
         stretches = self._stretches.get(tuple(part[1]))
@@ -153,6 +180,10 @@ class FirstSeenState(KeyState):
 
     def load(self, part: Part, data: bytes) -> None:
         """Put back a part."""
+        if part[0] == "i":
+            self._note_judged(self.plan.number[part[1]], part[2], int(codec.decode(data)))
+            self.changed.pop(part, None)
+            return
         if part[0] != "v":
             super().load(part, data)
             return

@@ -2,6 +2,9 @@
 
 The first match of a key opens a window of one timespan; when the watermark has passed its end it is counted once, and
 the next match after it opens the next one (SEMANTICS C3).
+
+Which windows there are depends on every match before them, back to the last pause longer than a timespan. So where a
+match was refused, no window fires until such a pause.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ class WindowState(KeyState):
     def __init__(self, plan: Plan, address: Address) -> None:
         super().__init__(plan, address)
         self._end = BEGINNING
+        self._unsure_until = BEGINNING
 
     def take(self, arrival: Arrival) -> list[Completed]:
         """Keep the match for its window; a match not after the last judged window is not used."""
@@ -54,7 +58,7 @@ class WindowState(KeyState):
     def _window(self, start: int, end: int) -> Iterator[Completed]:
         count = self._count(start, end)
         holds = OPERATORS[self.plan.count.op](count, self.plan.count.threshold)
-        if holds and not self.blind.covers(start, end):
+        if holds and not self._is_unsure(start, end):
             done = window_of(self, start, end)
             done.value = float(count)
             done.window = (start, end)
@@ -63,6 +67,15 @@ class WindowState(KeyState):
         self.note("w")
         for ref, match in self.ledger.drop_before(end + 1):
             self.note("m", self.plan.refs[ref], match.identity)
+
+    def _is_unsure(self, start: int, end: int) -> bool:
+        """Whether a refused match may have begun another window, or be missing in this one."""
+        timespan = self.plan.rule.timespan_us
+        if start > max(self._unsure_until, self.blind.last + timespan) and not self.blind.covers(start, end):
+            return False
+        latest = [moment[0] for line in self.ledger.lines if (moment := line.before((end + 1,))) is not None]
+        self._unsure_until = max(self._unsure_until, *latest, start) + timespan
+        return True
 
     def _count(self, start: int, end: int) -> int:
         if self.plan.rule.type == "event_count":
@@ -114,12 +127,12 @@ class WindowState(KeyState):
         """The value of a part."""
         if part[0] != "w":
             return super().stored(part)
-        return codec.encode(self._end) if self._end != BEGINNING else None
+        return codec.encode([self._end, self._unsure_until]) if self._end != BEGINNING else None
 
     def load(self, part: Part, data: bytes) -> None:
         """Put back a part."""
         if part[0] == "w":
-            self._end = int(codec.decode(data))
+            self._end, self._unsure_until = codec.decode(data)
         else:
             super().load(part, data)
 

@@ -160,7 +160,8 @@ def test_any_test_of_the_subresource_leaves_the_resource_as_it_is(item: str) -> 
 
 def test_rules_for_other_products_may_have_a_field_of_that_name() -> None:
     """[D6] in rules for Kubernetes audit."""
-    assert predicate_of("objectRef.resource: pods", source="product: other") == equal("objectRef.resource", "pods")
+    loaded = load_text({"r.yml": detection("r_a", "objectRef.resource: pods", source="product: other")})
+    assert loaded.rules.detections[0].predicate == equal("objectRef.resource", "pods")
 
 
 def test_pysigma_reads_what_is_accepted_here() -> None:
