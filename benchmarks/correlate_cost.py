@@ -152,7 +152,7 @@ def _measure(make: Make, feed: Feed, order: str, rounds: int) -> tuple[float, fl
 def main() -> int:
     """Measure and print; 1 if a ratio exceeds the bound."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=2, help="how often each lane runs")
+    parser.add_argument("--rounds", type=int, default=1, help="how often each lane runs")
     parser.add_argument("--only", default="", help="lanes whose name contains this")
     parser.add_argument("--order", default="", help="one way of arriving instead of all")
     parser.add_argument("--bound", type=float, default=BOUND, help="greatest ratio allowed")

@@ -42,8 +42,8 @@ class FirstSeenState(KeyState):
         self._beginnings = beginnings
         self._stretches: dict[Tuple, list[tuple[int, int]]] = {}
         self._ends: Runs[tuple[int, Tuple]] = Runs()
-        self._judged: dict[tuple[int, bytes], int] = {}
-        self._judged_times: Runs[tuple[int, int, bytes]] = Runs()
+        self._known: dict[tuple[int, bytes], int] = {}
+        self._known_times: Runs[tuple[int, int, bytes]] = Runs()
 
     def take(self, arrival: Arrival) -> list[Completed]:
         """Remember the values; judge at once if the rule decides on arrival or the match is late."""
@@ -58,7 +58,7 @@ class FirstSeenState(KeyState):
 
     def is_known(self, arrival: Arrival) -> bool:
         """Whether the match is a duplicate of one that waits or was judged."""
-        return super().is_known(arrival) or (arrival.ref, arrival.match.identity) in self._judged
+        return super().is_known(arrival) or (arrival.ref, arrival.match.identity) in self._known
 
     def needs_room(self, arrival: Arrival) -> bool:
         """Whether a value is new to the memory."""
@@ -108,7 +108,7 @@ class FirstSeenState(KeyState):
             first = self._beginnings.first.get(match.cluster, time)
             if not fresh or (rule.learn_us and time < first + rule.learn_us):
                 continue
-            if self.blind.covers(time - rule.timespan_us, time):
+            if self.blind.covers(time - rule.timespan_us, time - 1):
                 continue
             done = Completed(
                 time_us=time,
@@ -123,8 +123,8 @@ class FirstSeenState(KeyState):
             yield done
 
     def _note_judged(self, ref: int, identity: bytes, time: int) -> None:
-        self._judged[ref, identity] = time
-        self._judged_times.add((time, ref, identity))
+        self._known[ref, identity] = time
+        self._known_times.add((time, ref, identity))
         self.note("i", self.plan.refs[ref], identity)
 
     def deadline(self) -> int | None:
@@ -137,7 +137,7 @@ class FirstSeenState(KeyState):
 
     def expiry(self) -> int | None:
         """When the stretch that ended first is of no use any more."""
-        oldest, end, judged = super().expiry(), self._ends.first(), self._judged_times.first()
+        oldest, end, judged = super().expiry(), self._ends.first(), self._known_times.first()
         times = [oldest] if oldest is not None else []
         if end is not None:
             times.append(end[0] + self.plan.hold_us)
@@ -146,8 +146,8 @@ class FirstSeenState(KeyState):
         return min(times, default=None)
 
     def _forgotten(self, gone: list[tuple[int, Match]], bound: int) -> None:
-        for _, ref, identity in self._judged_times.drop_before((bound + self.plan.rule.timespan_us,)):
-            del self._judged[ref, identity]
+        for _, ref, identity in self._known_times.drop_before((bound + self.plan.rule.timespan_us,)):
+            del self._known[ref, identity]
             self.note("i", self.plan.refs[ref], identity)
         for _, value in self._ends.drop_before((bound,)):
             stretches = self._stretches[value]
@@ -158,20 +158,20 @@ class FirstSeenState(KeyState):
 
     def is_empty(self) -> bool:
         """Whether nothing is left to remember."""
-        return super().is_empty() and not self._stretches and not self._judged
+        return super().is_empty() and not self._stretches and not self._known
 
     def parts(self) -> Iterator[Part]:
         """The ledger's parts and the values' stretches."""
         yield from super().parts()
         for value in self._stretches:
             yield ("v", value)
-        for ref, identity in self._judged:
+        for ref, identity in self._known:
             yield ("i", self.plan.refs[ref], identity)
 
     def stored(self, part: Part) -> bytes | None:
         """The value of a part."""
         if part[0] == "i":
-            time = self._judged.get((self.plan.number[part[1]], part[2]))
+            time = self._known.get((self.plan.number[part[1]], part[2]))
             return None if time is None else codec.encode(time)
         if part[0] != "v":
             return super().stored(part)

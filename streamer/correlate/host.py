@@ -77,9 +77,9 @@ class Host:
         if not self._has_value(ref, match):
             self._counters.missing_value[self.name] += 1
             return []
-        self._note_overflow(ref, match, watermark)
+        is_cut = self._note_overflow(ref, match, watermark)
         arrival = Arrival(ref, match, watermark)
-        return [came for key in keys for came in self._take(key, arrival)]
+        return [came for key in keys for came in self._take(key, arrival, is_cut=is_cut)]
 
     def _has_value(self, ref: int, match: Match) -> bool:
         if not self.plan.rule.type.startswith("value_"):
@@ -89,9 +89,10 @@ class Host:
             return all(match.values.get(name) for name in fields)
         return bool(numbers_of(match, fields))
 
-    def _note_overflow(self, ref: int, match: Match, watermark: int) -> None:
+    def _note_overflow(self, ref: int, match: Match, watermark: int) -> bool:
+        """Whether the match has more values than it may add."""
         if self.plan.rule.type != "value_count":
-            return
+            return False
         total = 1
         for name in self.plan.counted_fields(ref):
             total *= len(match.values[name])
@@ -99,8 +100,9 @@ class Host:
         if over > 0:
             self._counters.value_overflow[self.name] += over
             self._say("values", match.time_us, watermark, over)
+        return over > 0
 
-    def _take(self, key: Key, arrival: Arrival) -> Iterator[Came]:
+    def _take(self, key: Key, arrival: Arrival, *, is_cut: bool) -> Iterator[Came]:
         state = self.states.get(key)
         if state is not None and state.is_known(arrival):
             self._counters.duplicates[self.name] += 1
@@ -117,6 +119,8 @@ class Host:
                 state.blind = replace(self.pressure.blind)
                 state.note("b")
         self._counters.used[self.name] += 1
+        if is_cut:
+            state.refuse(arrival.match.time_us)
         before = state.size()
         came = state.take(arrival)
         self._resized(state.size() - before)

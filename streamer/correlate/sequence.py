@@ -186,30 +186,38 @@ class Runs(Generic[T]):
 
 
 class Sums:
-    """Exact sums of weights over ranges of sorted keys; the weights are integers of any size."""
+    """Exact sums of weights up to a time; the weights are integers of any size.
 
-    __slots__ = ("_lasts", "_runs", "_totals", "_weights")
+    Questions come in order of time, two by two (where a window begins, where it ends). So the last answers are kept,
+    and the next is found from the nearer of them.
+    """
+
+    __slots__ = ("_answers", "_lasts", "_runs", "_totals", "_weights")
 
     _FULL: Final = 192
 
     def __init__(self) -> None:
-        self._runs: list[list[Any]] = []
+        self._runs: list[list[int]] = []
         self._weights: list[list[int]] = []
         self._totals: list[int] = []
-        self._lasts: list[Any] = []
+        self._lasts: list[int] = []
+        self._answers = [[0, 0], [0, 0]]
 
-    def add(self, key: Any, weight: int) -> None:
-        """Add to the weight of a key."""
+    def add(self, time: int, weight: int) -> None:
+        """Add to the weight of a time."""
+        for answer in self._answers:
+            if time < answer[0]:
+                answer[1] += weight
         if not self._runs:
-            self._runs, self._weights, self._totals, self._lasts = [[key]], [[weight]], [weight], [key]
+            self._runs, self._weights, self._totals, self._lasts = [[time]], [[weight]], [weight], [time]
             return
-        at = min(bisect_left(self._lasts, key), len(self._runs) - 1)
+        at = min(bisect_left(self._lasts, time), len(self._runs) - 1)
         run, weights = self._runs[at], self._weights[at]
-        inside = bisect_left(run, key)
-        if inside < len(run) and run[inside] == key:
+        inside = bisect_left(run, time)
+        if inside < len(run) and run[inside] == time:
             weights[inside] += weight
         else:
-            run.insert(inside, key)
+            run.insert(inside, time)
             weights.insert(inside, weight)
             self._lasts[at] = run[-1]
         self._totals[at] += weight
@@ -224,25 +232,40 @@ class Sums:
         self._totals[at : at + 1] = [sum(weights[:half]), sum(weights[half:])]
         self._lasts[at : at + 1] = [run[half - 1], run[-1]]
 
-    def before(self, bound: Any) -> int:
-        """The sum of the weights of all keys below the bound."""
-        at = bisect_left(self._lasts, bound)
-        total = sum(self._totals[:at])
-        if at < len(self._runs):
-            total += sum(self._weights[at][: bisect_left(self._runs[at], bound)])
+    def before(self, bound: int) -> int:
+        """The sum of the weights of all times below the bound."""
+        one, other = self._answers
+        answer = one if abs(one[0] - bound) <= abs(other[0] - bound) else other
+        if answer[0] <= bound:
+            answer[1] += self._between(answer[0], bound)
+        else:
+            answer[1] -= self._between(bound, answer[0])
+        answer[0] = bound
+        return answer[1]
+
+    def _between(self, start: int, stop: int) -> int:
+        first, last = bisect_left(self._lasts, start), bisect_left(self._lasts, stop)
+        if first == len(self._runs):
+            return 0
+        low = bisect_left(self._runs[first], start)
+        if first == last:
+            return sum(self._weights[first][low : bisect_left(self._runs[first], stop)])
+        total = sum(self._weights[first][low:]) + sum(self._totals[first + 1 : last])
+        if last < len(self._runs):
+            total += sum(self._weights[last][: bisect_left(self._runs[last], stop)])
         return total
 
-    def drop_before(self, bound: Any) -> int:
-        """Forget all keys below the bound and return what they weighed."""
+    def drop_before(self, bound: int) -> int:
+        """Forget all times below the bound and return what they weighed."""
+        gone = self.before(bound)
         at = bisect_left(self._lasts, bound)
-        gone = sum(self._totals[:at])
         del self._runs[:at], self._weights[:at], self._totals[:at], self._lasts[:at]
         if self._runs:
             low = bisect_left(self._runs[0], bound)
-            weight = sum(self._weights[0][:low])
+            self._totals[0] -= sum(self._weights[0][:low])
             del self._runs[0][:low], self._weights[0][:low]
-            self._totals[0] -= weight
-            gone += weight
+        for answer in self._answers:
+            answer[:] = [bound, 0] if answer[0] <= bound else [answer[0], answer[1] - gone]
         return gone
 
 

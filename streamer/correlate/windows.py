@@ -71,10 +71,10 @@ class WindowState(KeyState):
     def _is_unsure(self, start: int, end: int) -> bool:
         """Whether a refused match may have begun another window, or be missing in this one."""
         timespan = self.plan.rule.timespan_us
-        if start > max(self._unsure_until, self.blind.last + timespan) and not self.blind.covers(start, end):
+        if start > self._unsure_until and not self.blind.covers(start - timespan, end):
             return False
         latest = [moment[0] for line in self.ledger.lines if (moment := line.before((end + 1,))) is not None]
-        self._unsure_until = max(self._unsure_until, *latest, start) + timespan
+        self._unsure_until = max(self._unsure_until, max(latest) + timespan)
         return True
 
     def _count(self, start: int, end: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from streamer.decode.audit import is_audit, is_event_list
 from streamer.decode.envelopes import open_envelope
 from streamer.decode.line import cri_line
-from streamer.decode.salvage import read_text, text_of
+from streamer.decode.salvage import Cut, Garbage, read_text, text_of
 from streamer.decode.shippers import content_of
 from streamer.decode.source import SourceKind
 
@@ -17,14 +17,18 @@ _LARGEST = 2_000_000
 
 
 def guess_kind(first_values: Iterable[bytes]) -> SourceKind:
-    """``audit`` if at least half of the first records hold audit events, else ``containers``."""
+    """``audit`` if at least half of the first records hold audit events, else ``containers``.
+
+    What begins like JSON and is damaged says nothing.
+    """
     audit = other = 0
     for value in first_values:
         if not value.strip() or len(value) > _LARGEST:
             continue
-        if any(_holds_audit(found, 0) for found in _values(text_of(value))):
+        values = _values(text_of(value))
+        if any(_holds_audit(found, 0) for found in values):
             audit += 1
-        else:
+        elif not values or not all(isinstance(found, Garbage | Cut) for found in values):
             other += 1
         if audit + other >= _ENOUGH:
             break

@@ -79,5 +79,8 @@ def dig(value: Any, *path: str) -> Any:
 
 def text_at(value: Any, *path: str) -> str | None:
     """The non-empty string at a path of keys, else ``None``."""
-    found = dig(value, *path)
-    return found if isinstance(found, str) and found else None
+    for key in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(key)
+    return value if value and isinstance(value, str) else None

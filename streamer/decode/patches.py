@@ -72,7 +72,7 @@ def from_json_patch(operations: list[Any]) -> dict[str, Any]:
             root = _Node(value) if isinstance(value, dict) else root
             continue
         segments = [segment.replace("~1", "/").replace("~0", "~") for segment in path.split("/")[1:]]
-        if len(segments) <= _SEGMENTS:
+        if 0 < len(segments) <= _SEGMENTS:
             _put(root, segments, value, number)
     return {name: _settled(child) for name, child in root.items()}
 

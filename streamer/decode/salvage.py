@@ -76,7 +76,9 @@ def read(data: bytes) -> list[Any]:
         return []
     lines = data.split(b"\n") if b"\n" in data else []
     if len(lines) > 1 and _is_ndjson(lines):
-        return [value for line in lines[:_DOCUMENTS] for value in _read_line(line)]
+        values = [value for line in lines[:_DOCUMENTS] for value in _read_line(line)]
+        rest = b"\n".join(lines[_DOCUMENTS:])
+        return [*values, Garbage(rest, "trailing-bytes")] if rest.strip() else values
     return list(_documents(data))
 
 

@@ -203,11 +203,13 @@ def _message(record: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
     """The text, and the object where there is no text."""
     log, message = record.get("log"), record.get("message")
     for value in (log, message):
-        if isinstance(value, str):
+        if isinstance(value, str) and value:
             return value, None
     for value in (log, message, record.get("log_processed")):
         if isinstance(value, dict) and not _is_file_note(value):
             return dumped(value), value
+    if isinstance(log, str) or isinstance(message, str):
+        return "", None
     rest = {name: value for name, value in record.items() if name not in _OWN}
     return (dumped(rest), rest) if rest else ("", None)
 

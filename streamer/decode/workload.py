@@ -58,15 +58,17 @@ def workload_of(raw: dict[str, Any], body: dict[str, Any], resource: str, subres
     fields |= _settings_fields(parts)
     views: list[tuple[str, dict[str, Any]]] = []
     seen: set[str] = set()
-    shared = {} if parts[0].containers else _host_volumes(parts[:1])  # a Workflow's, for all its templates
+    whole = {} if parts[0].containers else parts[0].settings  # a Workflow's, for all its templates
+    shared = _host_volumes(parts[:1]) if whole else {}
     for part in parts:
+        settings = part.settings if "securityContext" in part.settings else whole
         volumes = ChainMap(_host_volumes([part]), shared)
         for index, placed in enumerate(part.containers):
             place = f"{placed.place}/{placed.name}" if placed.name else f"{placed.place}/{index}"
             if place in seen:
                 place = f"{place}#{len(views)}"
             seen.add(place)
-            views.append((place, container_fields(placed, part.settings, volumes)))
+            views.append((place, container_fields(placed, settings, volumes)))
     fields |= _container_sums([view for _, view in views])
     return Workload(fields, tuple(views))
 

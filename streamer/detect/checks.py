@@ -6,7 +6,7 @@ import datetime as dt
 import ipaddress
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -70,6 +70,12 @@ def relates(how: Affix, left: Any, right: Any, *, cased: bool) -> bool:
     if how == "startswith":
         return text.startswith(other)
     return text.endswith(other) if how == "endswith" else other in text
+
+
+def texts_to_compare(values: Iterable[Any], *, cased: bool) -> frozenset[str]:
+    """The texts of all scalars among values: two values relate as ``equals`` if they have the same text."""
+    texts = (scalar_text(value) for value in values if isinstance(value, (str, int, float)))
+    return frozenset(texts if cased else map(fold, texts))
 
 
 def _is_text(check: Text, value: Any) -> bool:

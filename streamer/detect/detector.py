@@ -6,14 +6,14 @@ all it ever says is "cannot match"; rules and events come in batches so that it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from streamer.detect.evaluate import evaluate
-from streamer.detect.evidence import evidence_of
+from streamer.detect.evidence import evidence_of, kind_of
 from streamer.detect.paths import extract
-from streamer.model import CONTAINER_SPEC, RBAC_RULE, RBAC_SUBJECT, Event, Evidence, LogSource, Match, Position
+from streamer.model import CONTAINER_SPEC, RBAC_RULE, RBAC_SUBJECT, Event, Evidence, LogSource, Match, Position, Scalar
 from streamer.sigma.rules import DetectionRule, RuleSet
 
 _EXPANDED: Final = frozenset({CONTAINER_SPEC, RBAC_RULE, RBAC_SUBJECT})
@@ -21,7 +21,9 @@ _EXPANDED: Final = frozenset({CONTAINER_SPEC, RBAC_RULE, RBAC_SUBJECT})
 
 @dataclass(frozen=True, slots=True)
 class RuleFailure:
-    """A rule that raised on an event: a defect of ours. The rule's other events and all other rules went on.
+    """A rule that raised on an event, or an event that could not be shown: a defect of ours.
+
+    The rule's other events and all other rules went on; what matched and could not be shown is a match all the same.
 
     Attributes:
         rule: its key.
@@ -66,11 +68,16 @@ class Detector:
                 try:
                     if evaluate(rule.predicate, event) is not True:
                         continue
-                    evidence = evidence or evidence_of(event)
-                    matches.append(_match(rule, event, evidence))
+                    values = {field: found for field in rule.extract if (found := extract(event.fields, field))}
                 except Exception as error:  # noqa: BLE001 - one rule's failure must not silence the others
-                    text = f"{type(error).__name__}: {error}"[:500]
-                    failures.append(RuleFailure(rule.meta.key, event.position, event.index, text))
+                    failures.append(_failure(rule, event, error))
+                    continue
+                try:
+                    evidence = evidence or evidence_of(event)
+                except Exception as error:  # noqa: BLE001 - what cannot be shown has happened all the same
+                    failures.append(_failure(rule, event, error))
+                    evidence = Evidence(kind_of(event), "unknown", "")
+                matches.append(_match(rule, event, values, evidence))
         return Detected(tuple(matches), tuple(failures))
 
     def _rules_for(self, logsource: LogSource) -> tuple[DetectionRule, ...]:
@@ -93,8 +100,12 @@ def applies(asked: LogSource, given: LogSource) -> bool:
     )
 
 
-def _match(rule: DetectionRule, event: Event, evidence: Evidence) -> Match:
-    values = {field: found for field in rule.extract if (found := extract(event.fields, field))}
+def _failure(rule: DetectionRule, event: Event, error: Exception) -> RuleFailure:
+    text = f"{type(error).__name__}: {error}"[:500]
+    return RuleFailure(rule.meta.key, event.position, event.index, text)
+
+
+def _match(rule: DetectionRule, event: Event, values: Mapping[str, tuple[Scalar, ...]], evidence: Evidence) -> Match:
     return Match(
         rule=rule.meta.key,
         identity=event.identity,

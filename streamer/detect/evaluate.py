@@ -7,9 +7,9 @@ unknown, ``unknown and false`` is false, ``unknown or true`` is true. Whatever i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
-from streamer.detect.checks import passes, relates
+from streamer.detect.checks import passes, relates, texts_to_compare
 from streamer.detect.paths import find
 from streamer.model import CONTAINER_LOG, UNKNOWN, Event, Unknown
 from streamer.sigma.predicates import (
@@ -26,6 +26,9 @@ from streamer.sigma.predicates import (
 )
 
 Truth = bool | Unknown
+
+MAX_PAIRS: Final = 100_000
+"""Pairs of values that ``|fieldref`` looks at: a list in a log is as long as its writer likes."""
 
 
 def evaluate(predicate: Predicate, event: Event) -> bool | Unknown:
@@ -111,6 +114,8 @@ def _value(check: Check, value: Any) -> Truth:
 def _fields(test: FieldsTest, event: Event) -> Truth:
     """Any value of one against any of the other; where one of them is missing there is nothing to compare."""
     lefts, rights = find(event.fields, test.field).values, find(event.fields, test.other).values
+    if len(lefts) * len(rights) > MAX_PAIRS:
+        return _long_lists(test, lefts, rights)
 
     def pairs() -> Iterator[Truth]:
         for left in lefts:
@@ -123,3 +128,12 @@ def _fields(test: FieldsTest, event: Event) -> Truth:
                     yield relates(test.how, left, right, cased=test.cased)
 
     return _any(pairs())
+
+
+def _long_lists(test: FieldsTest, lefts: tuple[Any, ...], rights: tuple[Any, ...]) -> Truth:
+    """Lists whose pairs are too many to look at one by one; only whether two are equal can still be told."""
+    if test.how != "equals":
+        return UNKNOWN
+    if not texts_to_compare(lefts, cased=test.cased).isdisjoint(texts_to_compare(rights, cased=test.cased)):
+        return True
+    return UNKNOWN if UNKNOWN in lefts or UNKNOWN in rights else False

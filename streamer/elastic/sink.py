@@ -21,6 +21,9 @@ from streamer.model import Document
 
 _MOST_DOCUMENTS: Final = 500
 _MOST_BYTES: Final = 5 * 1024 * 1024
+_LEAST_BYTES: Final = 256 * 1024
+"""A server or proxy that finds a request too large may hang up instead of answering 413: after every request without
+an answer the next one is half as large, down to this, and after every answer twice as large again."""
 _ANSWER: Final = "errors,items.*.status,items.*._id,items.*.error,items.*.failure_store"
 
 
@@ -39,6 +42,7 @@ class ElasticSink:
         self._elastic = Elastic(connection)
         self._template = template
         self._open = False
+        self._most_bytes = _MOST_BYTES
         self.verdicts: Counter[Verdict] = Counter()
         """How many documents came to which end."""
         self.set_aside: dict[str, str] = {}
@@ -62,7 +66,7 @@ class ElasticSink:
         """
         done: list[str] = []
         trouble: ServerError | None = None
-        for batch in _batches(documents):
+        for batch in _batches(documents, self._most_bytes):
             try:
                 if not self._open:
                     await self.start()
@@ -99,6 +103,7 @@ class ElasticSink:
     def _judge(
         self, documents: Sequence[Document], items: Sequence[dict[str, Any]]
     ) -> tuple[list[str], ServerError | None]:
+        self._most_bytes = min(_MOST_BYTES, self._most_bytes * 2)
         done: list[str] = []
         trouble: ServerError | None = None
         for document, item in zip(documents, items, strict=True):
@@ -136,6 +141,8 @@ class ElasticSink:
         return done + more, trouble
 
     def _failure(self, error: Exception) -> ServerError:
+        if isinstance(error, TransportError):
+            self._most_bytes = max(_LEAST_BYTES, self._most_bytes // 2)
         failure = as_server_error(error, self._elastic.connection.where)
         if not failure.retriable:
             self._open = False
@@ -159,12 +166,12 @@ class ElasticSink:
             )
 
 
-def _batches(documents: Sequence[Document]) -> Iterator[Sequence[Document]]:
+def _batches(documents: Sequence[Document], most_bytes: int) -> Iterator[Sequence[Document]]:
     """Bounded in number and bytes; a document larger than the bound stands alone."""
     batch: list[Document] = []
     size = 0
     for document in documents:
-        if batch and (len(batch) >= _MOST_DOCUMENTS or size + len(document.body) > _MOST_BYTES):
+        if batch and (len(batch) >= _MOST_DOCUMENTS or size + len(document.body) > most_bytes):
             yield batch
             batch, size = [], 0
         batch.append(document)

@@ -7,6 +7,7 @@ something first?
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
@@ -68,13 +69,19 @@ def as_server_error(error: BaseException, connection: KafkaConnection, doing: st
     if isinstance(error, _REFUSED_ACCESS):
         return ServerError(
             f"{where} does not allow {doing}: {told}",
-            hint="Grant the configured user what docs/operations.md lists.",
+            hint="It needs Read and Describe on raw topics, Write and Describe on ours, and its transactional ids.",
             retriable=False,
         )
     if isinstance(error, _OTHER_VERSION):
         return ServerError(
             f"{where} speaks another version of the protocol while {doing}: {told}",
             hint="streamer is tested with Kafka 4.4.",
+            retriable=False,
+        )
+    if isinstance(error, ssl.SSLError):
+        return ServerError(
+            f"{where} and TLS do not agree: {told}",
+            hint="Check kafka.security: protocol, ca_file, cert_file and key_file.",
             retriable=False,
         )
     if isinstance(error, _AWAY):

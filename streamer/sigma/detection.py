@@ -20,6 +20,7 @@ from streamer.sigma.conditions import (
     names_in,
     parse_condition,
 )
+from streamer.sigma.folding import scalar_text
 from streamer.sigma.predicates import (
     AllOf,
     AnyOf,
@@ -32,7 +33,7 @@ from streamer.sigma.predicates import (
     leaves_of,
 )
 from streamer.sigma.problems import Problems, nearest
-from streamer.sigma.pysigma import MODIFIERS, ItemError, read_item
+from streamer.sigma.pysigma import COMPARING, MODIFIERS, ItemError, read_item
 from streamer.sigma.shape import check_keys
 from streamer.sigma.yamltree import Entry, Node
 
@@ -209,6 +210,15 @@ class DetectionReader:
             seen.add((type(item.scalar), item.scalar))
         return self._read(key, node, node.items)
 
+    def _spelling(self, values: Sequence[Node], modifiers: Sequence[str]) -> None:
+        """YAML reads `1.10` as 1.1 and `on` as true: as texts, which most values of logs are, they never match."""
+        if not COMPARING.isdisjoint(modifiers):
+            return
+        for value in values:
+            if isinstance(value.scalar, (bool, int, float)) and scalar_text(value.scalar) != value.written.lower():
+                message = f"`{value.written[:60]}` is read as `{scalar_text(value.scalar)[:60]}`"
+                self.problems.warning("spelling", value.place, message, "quote it if it is a text")
+
     def _modifiers(self, modifiers: Sequence[str], entry: Entry) -> bool:
         before = self.problems.errors()
         for number, modifier in enumerate(modifiers):
@@ -227,9 +237,12 @@ class DetectionReader:
     def _read(self, key: str, node: Node, values: Sequence[Node]) -> Predicate | None:
         """Let pySigma read it; if it cannot, find the value that is to blame."""
         try:
-            return read_item(key, [value.scalar for value in values], self.placeholders)
+            predicate = read_item(key, [value.scalar for value in values], self.placeholders)
         except ItemError as error:
             first = error
+        else:
+            self._spelling(values, key.split("|"))
+            return predicate
         for value in values:
             try:
                 read_item(key, [value.scalar], self.placeholders)

@@ -80,6 +80,9 @@ _WANTS: Final = {
     "cidr": "it takes a text like `10.0.0.0/8`",
     **dict.fromkeys(("contains", "startswith", "endswith"), "it takes a text: quote it"),
 }
+COMPARING: Final = frozenset({*_COMPARISONS, *_UNITS, "exists"})
+"""Modifiers whose values are no texts."""
+
 _INCOMPATIBLE: Final = re.compile(r"Modifier (\w+) incompatible to value type")
 _FLAG_NAMES: Final = {"IGNORECASE": "i", "MULTILINE": "m", "DOTALL": "s"}
 

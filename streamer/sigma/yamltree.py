@@ -35,6 +35,7 @@ class Node:
         entries: the entries of a mapping by key, else ``None``. A key that stood twice has its first value.
         inline: a text written in one line, so that a position in it is a column.
         text_column: column of the first character of such a text.
+        written: a scalar as it stands in the file, without quotes.
         flawed: of a document: something in it was refused while it was read.
     """
 
@@ -43,6 +44,7 @@ class Node:
     items: list[Node] | None = None
     entries: dict[str, Entry] | None = None
     text_column: int = 0
+    written: str = ""
     flawed: bool = False
 
     def plain(self) -> Any:
@@ -183,7 +185,7 @@ class _Builder:
                 "yaml-value", place, f"`{event.value[:40]}` looks like a number or date and is none", "quote it"
             )
             value = event.value
-        return Node(place, scalar=value, text_column=column)
+        return Node(place, scalar=value, text_column=column, written=event.value)
 
     def _attach(self, node: Node) -> None:
         parent = self.stack[-1]

@@ -56,6 +56,18 @@ def test_nothing_fires_while_it_learns():
     assert bench.times() == [10, 61]
 
 
+def test_a_match_judged_while_learning_is_not_judged_again():
+    """[I5] duplicates by identity change nothing. [T6] once judged, it is not judged again."""
+    bench = Bench(rule(learn=3, span=6))
+    bench.feed(match("a", 6, "x", v=1))
+    bench.advance(9)
+    bench = bench.restarted()
+    bench.feed(match("a", 2, "y", v=2, user="bob"))
+    assert bench.feed(match("a", 6, "x", v=1)) == []
+    bench.advance(400)
+    assert not any(b"part" in key for key in bench.correlator.snapshot())
+
+
 def test_looking_back_beyond_the_start_is_marked():
     """[G2] a `first_seen` that looks back beyond the start of the stream is marked `cold_start`."""
     bench = Bench(rule(), start=0)

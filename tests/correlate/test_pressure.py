@@ -114,6 +114,19 @@ def test_a_window_that_lacks_a_match_does_not_fire():
     assert bench.all([match("a", at) for at in (1, 2, 3)]) == []
 
 
+def test_windows_are_not_trusted_until_a_pause_after_a_refused_match():
+    """[C3] which windows there are depends on every match before them. [G2] no false."""
+    bench = Bench(correlation("n", "event_count", "a", count("lt", 2), span=5), limits=per_key(1))
+    bench.feed(match("a", 1), match("a", 14))
+    bench.advance(17)
+    bench = bench.restarted()
+    bench.feed(match("a", 19))
+    bench.advance(25)
+    bench.feed(match("a", 24.5))
+    bench.advance(35)
+    assert bench.times() == [6, 29.5]
+
+
 def test_an_absence_is_not_said_where_a_match_was_refused():
     """[G2] a `not` does not hold where a match was refused."""
     rule = correlation("t", "temporal", "a b", expression("a and not b"))
@@ -126,7 +139,8 @@ def test_first_seen_stops_for_values_it_cannot_store():
     rule = correlation("f", "value_count", "a", count("gte", 1, "v"), first_seen=True, decides="arrival")
     bench = Bench(rule, limits=per_key(3))
     assert bench.feed(*(match("a", at, v=at) for at in range(10))) == [0, 1, 2]
-    assert bench.feed(match("a", 61.5, v=1)) == [61.5]
+    assert bench.feed(match("a", 61.5, v=1)) == []
+    assert bench.feed(match("a", 130, v=1)) == [130]
 
 
 def test_more_than_sixteen_keys_are_said():
@@ -144,6 +158,14 @@ def test_more_values_than_one_match_may_add_are_said():
     assert bench.feed(match("a", 1, v=list(range(20)))) == []
     assert bench.correlator.counters.value_overflow["n"] == 15
     assert bench.told.notices[0].kind == "state-pressure"
+
+
+def test_values_that_were_left_out_are_not_new_later():
+    """[G2] no false: a value that was not remembered may have been seen."""
+    rule = correlation("f", "value_count", "a", count("gte", 1, "v"), first_seen=True, decides="arrival")
+    bench = Bench(rule, limits=CorrelateLimits(values_per_match=1))
+    assert bench.feed(match("a", 1, v=["x", "y"]), match("a", 2, v="x"), match("a", 61, v="z")) == [1]
+    assert bench.feed(match("a", 61.5, v="w")) == [61.5]
 
 
 def test_alerts_are_told_even_where_episodes_find_no_room():

@@ -45,3 +45,9 @@ def test_audit_events_in_any_envelope_are_told(values):
 )
 def test_everything_else_is_lines_of_containers(values):
     assert guess_kind(value if isinstance(value, bytes) else orjson.dumps(value) for value in values) == "containers"
+
+
+def test_damaged_json_says_nothing():
+    line = orjson.dumps(audit())
+    assert guess_kind([line, b"{broken", b"{broken", b'{"a": [1', line]) == "audit"
+    assert guess_kind([b"{broken", b"plain text"]) == "containers"

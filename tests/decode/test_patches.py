@@ -34,7 +34,7 @@ def add(path, value):
         ([add("", {"a": 1}), add("/b", 2)], {"a": 1, "b": 2}),
         ([add("/spec/containers/99999999999", {"name": "a"})], {"spec": {"containers": [{"name": "a"}]}}),
         ([{"op": "remove", "path": "/a"}, {"op": "test", "path": "/a", "value": 1}, {"op": "move"}, 5, None], {}),
-        ([add("/a" * 65, 1), add("/" + "a" * 5000, 1), add(5, 1), add("/", 5)], {}),
+        ([add("a", 1), add("/a" * 65, 1), add("/" + "a" * 5000, 1), add(5, 1), add("/", 5)], {}),
         ([add("/a", 1), add("/a/b", 2)], {"a": {"b": 2}}),
     ],
 )

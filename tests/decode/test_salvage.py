@@ -119,3 +119,10 @@ def test_depth_is_measured_without_recursion():
     assert not too_deep([[[1]]], 3)
     assert too_deep([[[1]]], 1)
     assert not too_deep("x", 0)
+
+
+def test_lines_beyond_the_limit_are_told_of():
+    values = read(b'{"a":1}\n' * 10_002)
+    assert len(values) == 10_001
+    assert isinstance(values[-1], Garbage)
+    assert values[-1].raw == b'{"a":1}\n{"a":1}'

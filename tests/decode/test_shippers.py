@@ -228,3 +228,10 @@ def test_what_the_message_holds_itself_is_not_the_shippers_word(name):
 def test_a_name_that_only_the_shipper_says_is_its_word():
     record = fluent_bit('{"cluster": "elsewhere"}', cluster="North")
     assert one(record, kind="containers").cluster == "north"
+
+
+def test_an_empty_text_does_not_hide_the_object_beside_it():
+    record = {"log": {"msg": "new job"}, "message": "", "stream": "stdout", "kubernetes": FLAT}
+    event = one(record, kind="containers")
+    assert event.fields["message"] == '{"msg":"new job"}'
+    assert decode(record | {"log": ""}, kind="containers").skipped == 1

@@ -237,3 +237,10 @@ def test_templates_inside_tasks_and_steps_are_seen():
     events = decode(write("workflows", {"spec": {"templates": [dag, steps]}})).events
     assert events[0].fields["workload"]["images"] == ["one", "two"]
     assert [event.fields["container"]["image"] for event in events[1:]] == ["one", "two"]
+
+
+def test_a_workflows_user_holds_for_the_templates_that_name_none():
+    own = {"name": "o", "container": {"image": "i"}, "securityContext": {"runAsUser": 7}}
+    spec = {"securityContext": {"runAsUser": 0}, "templates": [{"name": "t", "container": {"image": "i"}}, own]}
+    events = decode(write("workflows", {"spec": spec})).events
+    assert [event.fields["container"]["run_as_user"] for event in events[1:]] == [0, 7]

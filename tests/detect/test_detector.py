@@ -115,3 +115,16 @@ def test_a_rule_that_raises_is_counted_and_the_others_go_on(monkeypatch: pytest.
 
 def test_no_events_no_matches() -> None:
     assert matched() == []
+
+
+def test_what_cannot_be_shown_is_a_match_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: Event) -> object:
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(module, "evidence_of", broken)
+    detected = Detector(RULES).detect([event({"verb": "create"}, offset=1)])
+    assert [match.rule for match in detected.matches] == ["created", "anything"]
+    assert {failure.error for failure in detected.failures} == {"RecursionError: too deep"}
+    evidence = detected.matches[0].evidence
+    assert evidence is not None
+    assert (evidence.kind, evidence.summary) == ("audit", "")

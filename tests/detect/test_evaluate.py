@@ -172,3 +172,11 @@ def test_the_resource_itself_is_meant_where_the_subresource_is_not_spoken_of() -
 
 def test_null_over_an_empty_event_is_true() -> None:
     assert evaluate(FieldTest("a.b.c", Null()), event({})) is True
+
+
+def test_long_lists_of_two_fields_are_not_compared_pair_by_pair() -> None:
+    left, right = [f"x{n}" for n in range(20_000)], [f"Y{n}" for n in range(20_000)]
+    assert truth("a|fieldref: b", {"a": left, "b": right}) is False
+    assert truth("a|fieldref: b", {"a": [*left, "y7"], "b": right}) is True
+    assert truth("a|fieldref: b", {"a": [*left, UNKNOWN], "b": right}) is UNKNOWN
+    assert truth("a|fieldref|contains: b", {"a": left, "b": right}) is UNKNOWN

@@ -85,6 +85,11 @@ class Installation:
                 mortal(self._command("run")), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log
             )
 
+    @property
+    def starts(self) -> int:
+        """How often it has got as far as taking its state over and beginning to read."""
+        return len(self.said("started with an empty state")) + len(self.said("state restored"))
+
     def kill(self) -> None:
         """``kill -9``."""
         assert self.process is not None

@@ -172,9 +172,11 @@ def test_killed_at_random_moments_and_started_again_it_tells_the_same_and_nothin
     installation, undisturbed, expected_ids, round_
 ):
     dice = random.Random(f"{installation.name}{round_}")
-    for _ in range(6):
+    for start in range(6):
         installation.start()
-        time.sleep(dice.uniform(0.5, 5.0))
+        wait_for(lambda start=start: installation.starts > start, "it did not begin to read")
+        # Reading takes about a second, what is still open is decided two seconds later.
+        time.sleep(dice.uniform(0.0, 0.3) if start < 3 else dice.uniform(1.5, 3.2))
         assert installation.process is not None
         assert installation.process.poll() is None, installation.log.read_text()
         installation.kill()

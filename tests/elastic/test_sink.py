@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -104,6 +105,15 @@ async def test_a_request_too_large_goes_in_halves_and_a_document_too_large_is_se
         done, trouble = await sink._bulk([*wide, document(unique, 20, noise[0]), document(unique, 21, noise[0])])
         assert (len(done), trouble) == (5, None)
     assert len(ids_in(elasticsearch_url, unique)) == 8
+
+
+async def test_a_proxy_that_hangs_up_on_large_requests_is_given_smaller_ones(elasticsearch_url, unique):
+    """nginx takes 1 MB by default and closes the connection while the client is still sending."""
+    dice = random.Random(8)
+    noise = b'{"pad": "%s"}' % dice.randbytes(100_000).hex().encode()
+    async with _hanging_up_above(600_000, elasticsearch_url) as proxy, sink_of(proxy) as sink:
+        await insist(sink, [document(unique, number, noise) for number in range(12)])
+    assert len(ids_in(elasticsearch_url, unique)) == 12
 
 
 async def test_a_blocked_index_makes_documents_wait_and_says_why(elasticsearch_url, unique):
@@ -213,6 +223,29 @@ async def test_a_server_that_comes_later_is_used_when_it_comes(elasticsearch_ser
     assert time.monotonic() - started < 60
     elasticsearch_server.wait_ready()
     assert len(ids_in(elasticsearch_server.url, unique)) == 3
+
+
+@asynccontextmanager
+async def _hanging_up_above(most_bytes: int, url: str) -> AsyncIterator[str]:
+    """A proxy in front of ``url`` that closes a connection as soon as one request is larger."""
+    host, _, port = url.removeprefix("http://").partition(":")
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"(?i)content-length: (\d+)", head)
+        size = int(length[1]) if length else 0
+        if size <= most_bytes:
+            head = re.sub(rb"(?i)\r\nconnection: [^\r]*", b"", head)[:-2] + b"connection: close\r\n\r\n"
+            up, down = await asyncio.open_connection(host, int(port))
+            down.write(head + (await reader.readexactly(size)))
+            writer.write(await up.read())
+            down.close()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(forward, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 async def _in_batches(sink: ElasticSink, documents: Sequence[Document]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.servers.download import elasticsearch_home, java_home, open_to_all
-from tests.servers.process import NOBODY, ServerProcess, free_ports, mortal
+from tests.servers.process import NOBODY, ServerProcess, free_ports, mortal, temporary_folder
 
 # The temporary folder of the JVM must not be a parent of its home: the server refuses to boot then.
 _JVM_OPTIONS = """\
@@ -32,7 +32,7 @@ class ElasticsearchServer(ServerProcess):
     """One node; ``url`` survives restarts. With ``security``, ``password`` is the user ``elastic``'s."""
 
     def __init__(self, *, security: bool = False, port: int | None = None) -> None:
-        super().__init__(Path(tempfile.mkdtemp(prefix="streamer-elasticsearch-", dir=_temporary())))
+        super().__init__(temporary_folder("elasticsearch", _temporary()))
         free = free_ports(2)
         self.port = port or free[0]
         self.url = f"http://127.0.0.1:{self.port}"

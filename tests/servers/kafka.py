@@ -6,11 +6,10 @@ import os
 import socket
 import struct
 import subprocess
-import tempfile
 from pathlib import Path
 
 from tests.servers.download import java_home, kafka_jars
-from tests.servers.process import ServerProcess, free_ports
+from tests.servers.process import ServerProcess, free_ports, temporary_folder
 
 _HERE = Path(__file__).resolve().parent
 _CLUSTER_ID = "c3RyZWFtZXItdGVzdHMtMQ"  # any 16 bytes, base64url without padding
@@ -56,7 +55,7 @@ class KafkaServer(ServerProcess):
     """One broker; ``address`` is its bootstrap address and survives restarts."""
 
     def __init__(self, *, port: int | None = None) -> None:
-        super().__init__(Path(tempfile.mkdtemp(prefix="streamer-kafka-")))
+        super().__init__(temporary_folder("kafka"))
         free = free_ports(2)
         self.port = port or free[0]
         self._controller_port = free[1]

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,26 @@ from pathlib import Path
 
 NOBODY = 65534
 """The user that Elasticsearch runs as when the tests run as root."""
+
+
+def temporary_folder(name: str, parent: Path | None = None) -> Path:
+    """A new folder of this process; what killed test runs left behind goes."""
+    parent = parent or Path(tempfile.gettempdir())
+    for leftover in parent.glob(f"streamer-{name}-*-*"):
+        owner = leftover.name.split("-")[2]
+        if owner.isdigit() and not _runs(int(owner)):
+            shutil.rmtree(leftover, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"streamer-{name}-{os.getpid()}-", dir=parent))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def free_ports(count: int) -> list[int]:

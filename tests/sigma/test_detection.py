@@ -176,3 +176,30 @@ def test_a_rule_of_too_many_selections_or_tests_is_refused() -> None:
     refused("rule-too-large", rule("▸" + many + "\ncondition: 1 of them"))
     large = f"s: {{a: [{', '.join(map(str, range(500)))}]}}\ncondition: " + " or ".join(["s"] * 50)
     assert [p.code for p in load_text({"r.yml": rule(large)}).problems] == ["rule-too-large"]
+
+
+@pytest.mark.parametrize(
+    ("value", "read_as"),
+    [
+        ("1.10", "1.1"),
+        ("1.0", "1"),
+        ("-0.0", "0"),
+        ("on", "true"),
+        ("No", "false"),
+        ("010", "8"),
+        ("0x1F", "31"),
+        ("22:22", "1342"),
+        ("[a, 1_000]", "1000"),
+    ],
+)
+def test_a_value_that_yaml_reads_as_something_else_is_reported(value: str, read_as: str) -> None:
+    """[D4] a rule never silently does not match."""
+    loaded = load_text({"r.yml": rule(f"s: {{container.tag: {value}}}\ncondition: s")})
+    (problem,) = loaded.problems
+    assert (problem.code, problem.severity, problem.hint) == ("spelling", "warning", "quote it if it is a text")
+    assert f"is read as `{read_as}`" in problem.message
+
+
+@pytest.mark.parametrize("item", ["a: '1.10'", "a: 1.5", "a: True", "a: -3", "a|gte: 1.0", "a|exists: yes", "a: 1e5"])
+def test_a_value_that_yaml_reads_as_written_is_not(item: str) -> None:
+    accepted(rule(f"s: {{{item}}}\ncondition: s"))

@@ -115,16 +115,20 @@ def _sets(firings: Sequence[tuple[int, Firing]], world: World) -> Iterator[str]:
             yield f"told {times} times: {_name(identity)}"
 
 
+def _feeds(case: Case) -> set[int]:
+    """Numbers of the operations that feed."""
+    return {index for index, op in enumerate((op for op in case.ops if op[0] != "restart"), 1) if op[0] == "feed"}
+
+
 def _unordered(case: Case, world: World) -> set[Identity]:
-    """Firings whose contents depend on which of several firings of one moment came up first, which nothing says.
+    """Firings whose contents depend on which of several firings came up first, where nothing says so.
 
     Told at once (on arrival, or late) they show what had come up by then.
     """
     rules = {rule.meta.key: rule for rule in case.rules.correlations}
-    moments = Counter((one.rule, one.step, one.time) for one in world.told)
+    at_once = _feeds(case)
+    moments = Counter((one.rule, one.step, None if one.step in at_once else one.time) for one in world.told)
     crowded = {(step, rule) for (rule, step, _), count in moments.items() if count > 1}
-    feeds = [index for index, op in enumerate((op for op in case.ops if op[0] != "restart"), 1) if op[0] == "feed"]
-    at_once = set(feeds)
     return {
         one.identity
         for one in world.told
@@ -248,11 +252,18 @@ def _alerts(case: Case, run: Run, world: World) -> Iterator[str]:
 
 
 def _certain_alerts(case: Case, run: Run, world: World) -> Iterator[str]:
-    """What is decided at the watermark is told in order of time, so its alerts are known without the engine."""
+    """What is decided at the watermark is told in order of time, so its alerts are known without the engine.
+
+    Late matches are another matter: several firings that one of them completes have no order of their own.
+    """
+    feeds = _feeds(case)
     for rule in case.rules.correlations:
         if not rule.alerts or rule.decides != "watermark" or rule.suppress.by is not None:
             continue
         truths = [truth for truth in world.told if truth.rule == rule.meta.key]
+        late = Counter((truth.step, truth.key) for truth in truths if truth.step in feeds)
+        if any(count > 1 for count in late.values()):
+            continue
         told = [
             (truth.rule, (truth.key, value), truth.time)
             for truth in sorted(truths, key=lambda one: (one.step, one.time))

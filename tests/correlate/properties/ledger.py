@@ -27,8 +27,8 @@ def lines() -> list[str]:
     """A table: one line per lane."""
     if not _LEDGER:
         return []
-    columns = ("cases", "events", "firings", "alerts", "firing_cases")
-    heads = ("cases", "events", "firings", "alerts", "cases that fire")
+    columns = ("cases", "events", "firings", "firing_cases")
+    heads = ("cases", "events", "firings", "cases that fire")
     table = [f"{'lane':34}" + "".join(f"{head:>17}" for head in heads)]
     for lane, counts in _LEDGER.items():
         table.append(f"{lane:34}" + "".join(f"{counts[column]:>17,}" for column in columns))

@@ -59,7 +59,7 @@ class Request:
             if rng.random() < 0.3:
                 stages.pop(rng.randrange(2))
         else:
-            received = self.time - rng.choice((0, 1, 2 * UNIT))
+            received = self.time - (0, 1, 2 * UNIT)[self.number % 3]
             last = rng.choice(("ResponseComplete", "ResponseComplete", "ResponseComplete", "Panic"))
             stages = [("RequestReceived", received, received), (last, received, self.time)]
         return [(written, self._line(stage, received, written)) for stage, received, written in stages]
