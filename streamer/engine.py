@@ -159,6 +159,11 @@ class Engine:
         entries[_CLOCKS] = self.clocks.snapshot()
         return entries
 
+    def forget_changes(self) -> None:
+        """Let go of what :meth:`changes` would tell. Callers that store nothing call it now and then: it is memory."""
+        self.correlator.forget_changes()
+        self._touched.clear()
+
     def snapshot(self) -> dict[bytes, bytes]:
         """The whole state as entries."""
         entries = {_CORRELATOR + key: value for key, value in self.correlator.snapshot().items()}

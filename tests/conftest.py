@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.servers.download import MissingError
 from tests.servers.elasticsearch import ElasticsearchServer
 from tests.servers.kafka import KafkaServer
+from tests.servers.process import ServerProcess
+
+Server = TypeVar("Server", bound=ServerProcess)
 
 # A busy machine must not turn a slow example into a failure, and a failure must be found again by the next run.
 settings.register_profile("streamer", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -36,17 +41,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.servers)
 
 
-@pytest.fixture(scope="session")
-def _own_kafka() -> Iterator[KafkaServer | None]:
-    if os.environ.get("STREAMER_TEST_KAFKA"):
-        yield None
-        return
-    server = KafkaServer()
+def _running(make: Callable[[], Server]) -> Iterator[Server]:
+    """The server, started, until the fixture's end. What is not installed is a failure with one sentence."""
+    try:
+        server = make()
+    except MissingError as missing:
+        pytest.fail(str(missing), pytrace=False)
     try:
         server.start()
         yield server
     finally:
         server.close()
+
+
+@pytest.fixture(scope="session")
+def _own_kafka() -> Iterator[KafkaServer | None]:
+    if os.environ.get("STREAMER_TEST_KAFKA"):
+        yield None
+        return
+    yield from _running(KafkaServer)
 
 
 @pytest.fixture(scope="session")
@@ -54,23 +67,13 @@ def _own_elasticsearch() -> Iterator[ElasticsearchServer | None]:
     if os.environ.get("STREAMER_TEST_ELASTICSEARCH"):
         yield None
         return
-    server = ElasticsearchServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
+    yield from _running(ElasticsearchServer)
 
 
 @pytest.fixture(scope="session")
 def secured_elasticsearch() -> Iterator[ElasticsearchServer]:
     """A second Elasticsearch, with users and keys; always our own."""
-    server = ElasticsearchServer(security=True)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
+    yield from _running(lambda: ElasticsearchServer(security=True))
 
 
 @pytest.fixture(scope="session")

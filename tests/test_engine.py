@@ -171,6 +171,16 @@ def test_an_engine_restored_from_its_changes_continues_as_if_nothing_had_happene
     assert alert_ids(run(sorted(cuts), restore_between=True)) == alert_ids(run([]))
 
 
+def test_forgotten_changes_are_neither_kept_in_memory_nor_missed_by_a_snapshot() -> None:
+    kept, forgetting = engine(), engine()
+    for subject in (kept, forgetting):
+        subject.feed(records(HISTORY))
+    forgetting.forget_changes()
+
+    assert forgetting.snapshot() == kept.snapshot()
+    assert set(forgetting.changes()) == {b"clocks"}
+
+
 def test_a_partition_not_heard_of_holds_everything_that_waits_for_the_watermark() -> None:
     """[T4] the stream's watermark is the minimum over all partitions."""
     subject = engine()

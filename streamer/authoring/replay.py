@@ -85,6 +85,7 @@ class Replay:
         return [Record(value, Position(name, 0, number, True)) for number, value in taken]
 
     def _told(self, output: Output) -> Output:
+        self.engine.forget_changes()
         if self._history:
             output.alerts = [alert for alert in output.alerts if not self._is_history(alert)]
             output.firings = [firing for firing in output.firings if not self._happened_in_history(firing)]

@@ -122,6 +122,10 @@ class Correlator:
         self._store.watermark = self._watermark
         return self._store.changes()
 
+    def forget_changes(self) -> None:
+        """Let go of what :meth:`changes` would tell; for callers that store nothing."""
+        self._store.forget_changes()
+
     def snapshot(self) -> dict[bytes, bytes]:
         """All entries."""
         self._store.watermark = self._watermark

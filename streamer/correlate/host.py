@@ -42,7 +42,7 @@ class Host:
     """The states of one correlation."""
 
     def __init__(self, rule: CorrelationRule, limits: CorrelateLimits, counters: Counters, room: Room) -> None:
-        self.plan = Plan.of(rule, limits)
+        self.plan = Plan.of(rule, limits, counters)
         self.name = rule.meta.key
         self.beginnings = Beginnings()
         self.pressure = Pressure(self.name, Contributors(limits.sources))

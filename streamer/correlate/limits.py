@@ -52,6 +52,7 @@ class Counters:
         value_overflow: values left out because one match had too many.
         refused: matches that no limit had room for.
         used: matches taken in.
+        abandoned: searches for a chain with skew that were given up; each may have missed one.
     """
 
     late: Counter[str] = field(default_factory=Counter)
@@ -63,3 +64,4 @@ class Counters:
     duplicates: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     used: Counter[str] = field(default_factory=Counter)
+    abandoned: Counter[str] = field(default_factory=Counter)

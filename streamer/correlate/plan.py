@@ -5,11 +5,11 @@ One plan serves all keys of a rule.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streamer.correlate.expressions import Shape, shape_of
 from streamer.correlate.keys import key_names
-from streamer.correlate.limits import CorrelateLimits
+from streamer.correlate.limits import CorrelateLimits, Counters
 from streamer.model import Key, Match
 from streamer.sigma.rules import CorrelationRule, CountCondition
 
@@ -28,6 +28,7 @@ class Plan:
         on_arrival: decided as soon as the evidence is in.
         hold_us: how long after its time a match may still be needed (SEMANTICS T7).
         limits: bounds of what may be kept.
+        counters: where it is counted what happened.
     """
 
     rule: CorrelationRule
@@ -39,9 +40,10 @@ class Plan:
     on_arrival: bool
     hold_us: int
     limits: CorrelateLimits
+    counters: Counters = field(default_factory=Counters)
 
     @classmethod
-    def of(cls, rule: CorrelationRule, limits: CorrelateLimits) -> Plan:
+    def of(cls, rule: CorrelationRule, limits: CorrelateLimits, counters: Counters | None = None) -> Plan:
         """Prepare a rule."""
         refs = tuple(dict.fromkeys(rule.rules))
         shape = Shape(())
@@ -60,6 +62,7 @@ class Plan:
             on_arrival=rule.decides == "arrival",
             hold_us=rule.timespan_us * (2 if looks_back else 1) + rule.reach_us,
             limits=limits,
+            counters=counters if counters is not None else Counters(),
         )
 
     @property

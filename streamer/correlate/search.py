@@ -35,6 +35,7 @@ class Search:
         self._refs = refs
         self._timespan = plan.rule.timespan_us
         self._skew = plan.rule.skew_us
+        self._plan = plan
         self._pinned: Pin | None = None
         self._tries = 0
         self._cap = 0
@@ -51,7 +52,10 @@ class Search:
         self._tries = _TRIES
         if self._skew:
             self._cap = latest_us if latest_us is not None else event[0]
-            return self._skewed(len(self._refs) - 1, {self._refs[-1]: event})
+            found = self._skewed(len(self._refs) - 1, {self._refs[-1]: event})
+            if found is None and self._tries < 0:
+                self._plan.counters.abandoned[self._plan.rule.meta.key] += 1
+            return found
         return self._straight(event)
 
     def ends(self, event: Moment, latest_us: int) -> bool:

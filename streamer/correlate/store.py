@@ -124,6 +124,21 @@ class Store:
             alerter.book.changed = {}
         return found
 
+    def forget_changes(self) -> None:
+        """Nobody will store what has changed so far."""
+        self._orphans, self._unwritten, self.clock_changed = {}, {}, False
+        for host in self._hosts.values():
+            host.gone = {}
+            for key in host.touched:
+                host.states[key].changed = {}
+            host.touched = {}
+            host.beginnings.changed = {}
+            host.pressure.changed = False
+        for detection in self._detections.values():
+            detection.changed = {}
+        for alerter in self._alerters.values():
+            alerter.book.changed = {}
+
     @staticmethod
     def _host_changes(host: Host) -> dict[bytes, bytes | None]:
         found: dict[bytes, bytes | None] = {

@@ -219,6 +219,7 @@ class _Service:
         _log.info("listening", host=http.host, port=listening.getsockname()[1])
         registry = registry_of(
             self._engine.counters,
+            self._engine.correlator.counters,
             {"streamer_waiting_documents": lambda: self._waiting, "streamer_watermark_seconds": self._watermark_s},
         )
         return HttpServer(application(self._live, self._ready, registry), listening)

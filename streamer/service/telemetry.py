@@ -14,7 +14,21 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from streamer.correlate import Counters
 from streamer.engine import EngineCounters
+
+_OF_MATCHES = {
+    "late": "Matches older than the watermark.",
+    "too_late": "Matches older than the watermark and their rule's reach, which correlations do not use.",
+    "missing_key": "Matches without one of the group-by fields.",
+    "missing_value": "Matches without the counted field, or without a number in it.",
+    "key_overflow": "Keys left out because one match had more than sixteen.",
+    "value_overflow": "Values left out because one match had too many.",
+    "duplicates": "Matches that were told before.",
+    "refused": "Matches that no limit had room for.",
+    "abandoned": "Searches for a chain with skew that were given up.",
+}
+"""What correlation counts per rule, as metrics ``streamer_matches_<name>_total``."""
 
 _QUIET = ("aiokafka", "elastic_transport", "elasticsearch", "uvicorn")
 """Libraries that repeat themselves while a server is away; we say it once, in a sentence."""
@@ -60,8 +74,9 @@ Numbers = Mapping[str, Callable[[], float | Mapping[str, float]]]
 class _Reading(Collector):
     """Reads the numbers when they are asked for; nothing is counted twice."""
 
-    def __init__(self, counters: EngineCounters, gauges: Numbers) -> None:
+    def __init__(self, counters: EngineCounters, correlation: Counters, gauges: Numbers) -> None:
         self._counters = counters
+        self._correlation = correlation
         self._gauges = gauges
 
     def collect(self) -> Iterator[Metric]:
@@ -76,6 +91,8 @@ class _Reading(Collector):
         yield _counter("streamer_firings", "Firings of a rule.", "rule", counters.firings)
         yield _counter("streamer_alerts", "Alerts told.", "rule", counters.alerts)
         yield _counter("streamer_rule_failures", "Events on which a rule failed.", "rule", counters.failures)
+        for name, text in _OF_MATCHES.items():
+            yield _counter(f"streamer_matches_{name}", text, "rule", getattr(self._correlation, name))
         for name, read in self._gauges.items():
             value = read()
             if isinstance(value, Mapping):
@@ -98,8 +115,8 @@ def _gauge(name: str, values: Mapping[str, float]) -> GaugeMetricFamily:
     return family
 
 
-def registry_of(counters: EngineCounters, gauges: Numbers) -> CollectorRegistry:
+def registry_of(counters: EngineCounters, correlation: Counters, gauges: Numbers) -> CollectorRegistry:
     """A registry for one service; several may live in one process."""
     registry = CollectorRegistry()
-    registry.register(_Reading(counters, gauges))
+    registry.register(_Reading(counters, correlation, gauges))
     return registry

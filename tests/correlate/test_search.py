@@ -83,3 +83,18 @@ def test_many_events_for_many_steps_at_one_time_need_no_search():
     chain = Search(ledger, plan, tuple(range(10))).latest(event)
     assert chain is not None
     assert len(set(chain.values())) == 10
+
+
+def test_a_search_that_is_given_up_is_counted():
+    """[W2] [D4] a bound on the work is never hit silently."""
+    plan = Plan.of(correlation("o", "temporal_ordered", NAMES, skew=2, span=4), CorrelateLimits())
+    ledger = Ledger(4)
+    for ref in (0, 1):  # one event for two steps: no chain exists, which only trying shows
+        ledger.add(ref, match(NAMES[ref * 2], 1, "only"))
+    for number in range(25_000):
+        ledger.add(2, match(NAMES[4], 1, str(number)))
+    ledger.add(3, match(NAMES[6], 2, "last"))
+    last = next(iter(ledger.lines[3]))
+
+    assert Search(ledger, plan, (0, 1, 2, 3)).latest(last, latest_us=last[0]) is None
+    assert plan.counters.abandoned == {"o": 1}
