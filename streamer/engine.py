@@ -218,7 +218,8 @@ class Engine:
         self._count(decoded, output)
         before_us = self.clocks.watermark()
         events = tuple(self._timed(event, partition) for event in decoded.events)
-        stamp_us = max((event.time_us for event in events if event.has_stamp), default=None)
+        stamps = [event.time_us for event in events if event.has_stamp and event.stamp_us is None]
+        stamp_us = max(stamps, default=None)
         self.clocks.observe(partition, stamp_us, record.append_time_us)
         return _Arrival(events, before_us)
 

@@ -88,7 +88,10 @@ def check(loaded: Loaded, *, advise: bool = True) -> Checked:
     if advise:
         findings += [_located(finding, loaded.sources) for finding in _advice(loaded)]
     findings.sort(key=lambda finding: finding.place)
-    return Checked(tuple(findings), len(loaded.sources), len(loaded.rules.detections), len(loaded.rules.correlations))
+    # A folder without rules is no file; a file that cannot be read is.
+    unread = {problem.place.path for problem in loaded.problems if problem.code != "no-rules"} - set(loaded.sources)
+    files = len(loaded.sources) + len(unread)
+    return Checked(tuple(findings), files, len(loaded.rules.detections), len(loaded.rules.correlations))
 
 
 def _located(finding: Finding, sources: Mapping[str, str]) -> Finding:
@@ -99,15 +102,36 @@ def _located(finding: Finding, sources: Mapping[str, str]) -> Finding:
         return finding
     raw = lines[place.line - 1]
     column = max(place.column - 1, 0)
-    start = len(raw[:column].replace("\t", _TAB))
-    line = "".join(char for char in raw.replace("\t", _TAB) if char.isprintable())
+    start = len(_shown(raw[:column]))
+    line = _shown(raw)
     token = _TOKEN.match(line, start) if start < len(line) else None
     length = len(token.group()) if token else 1
-    if len(line) > _MAX_LINE:
-        line = line[: _MAX_LINE - 1] + "…"
-        start = min(start, _MAX_LINE - 1)
-        length = min(length, _MAX_LINE - start)
-    return Finding(finding.severity, finding.code, place, finding.message, finding.hint, line, start, max(length, 1))
+    line, start = _part_around(line, start)
+    length = min(length, max(len(line) - start, 1))
+    hint = finding.hint
+    if hint is None and finding.code == "yaml-syntax":
+        hint = hint_about_tabs(raw)
+    return Finding(finding.severity, finding.code, place, finding.message, hint, line, start, max(length, 1))
+
+
+def _part_around(line: str, start: int) -> tuple[str, int]:
+    """A long line shortened to the part that the caret is in, and where in it the caret is."""
+    if len(line) <= _MAX_LINE:
+        return line, start
+    first = max(0, min(start - _MAX_LINE // 2, len(line) - _MAX_LINE))
+    part = line[first : first + _MAX_LINE]
+    part = part if first == 0 else "…" + part[1:]
+    return part if first + _MAX_LINE >= len(line) else part[:-1] + "…", start - first
+
+
+def hint_about_tabs(line: str) -> str | None:
+    """What to do about a line of YAML that is indented with tabs, which look like blanks; else ``None``."""
+    indent = line[: len(line) - len(line.lstrip())]
+    return "indent with blanks: YAML allows no tabs there" if "\t" in indent else None
+
+
+def _shown(text: str) -> str:
+    return "".join(char for char in text.replace("\t", _TAB) if char.isprintable())
 
 
 def _advice(loaded: Loaded) -> Iterator[Finding]:

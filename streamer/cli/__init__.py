@@ -12,14 +12,15 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from functools import wraps
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 import streamer
-from streamer.errors import RuleSetError, StreamerError
+from streamer.errors import RuleSetError, SettingsError, StreamerError
 
 VERBS: Final = (
     "demo",
@@ -42,6 +43,22 @@ def _module(verb: str) -> str:
     return f"streamer.cli.{verb.replace('-', '_')}"
 
 
+def _flags_without_type(parameters: list[Any]) -> list[Any]:
+    """A flag takes no value: help that says ``<bool>`` beside it invites one."""
+    for parameter in parameters:
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    return parameters
+
+
+class Verb(TyperCommand):
+    """One verb."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Its arguments and options."""
+        return _flags_without_type(super().get_params(ctx))
+
+
 class Verbs(TyperGroup):
     """Finds a verb in its own module, so that ``streamer check`` does not load what ``streamer run`` needs."""
 
@@ -52,13 +69,19 @@ class Verbs(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The verb as a command, or ``None``."""
         if cmd_name not in VERBS:
-            return None
+            near = get_close_matches(cmd_name, VERBS, n=1)
+            hint = f"did you mean `{near[0]}`? " if near else ""
+            raise SettingsError(f"there is no verb `{cmd_name}`", hint=f"{hint}`streamer --help` lists them all")
         function = getattr(importlib.import_module(_module(cmd_name)), cmd_name.replace("-", "_"))
         verb = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        verb.command(cmd_name)(_quiet_on_closed_pipe(function))
+        verb.command(cmd_name, cls=Verb)(_quiet_on_closed_pipe(function))
         command = typer.main.get_command(verb)
         command.name = cmd_name
         return command
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The options of ``streamer`` itself."""
+        return _flags_without_type(super().get_params(ctx))
 
 
 app = typer.Typer(cls=Verbs, add_completion=False, pretty_exceptions_enable=False)
@@ -106,7 +129,7 @@ def _exit_code(arguments: list[str]) -> int:
         code = app(args=[a for a in arguments if a != "--debug"], prog_name="streamer", standalone_mode=False)
         sys.stdout.flush()
     except usage_error as error:
-        print(f"streamer: {error.format_message()}", file=sys.stderr)
+        print(f"streamer: {error.format_message().replace('Value error, ', '')}", file=sys.stderr)
         verb = error.ctx.command_path if error.ctx is not None else "streamer"
         print(f"Try `{verb} --help`.", file=sys.stderr)
         return 2

@@ -6,15 +6,16 @@ import re
 import sys
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import orjson
 import typer
 from rich.text import Text
 
 from streamer.cli.incident_text import print_incident
+from streamer.cli.stories import on_same_events, titles_of
 from streamer.cli.style import DIM, badge, output
 from streamer.ecs.incident import incident
 from streamer.errors import SettingsError
@@ -23,6 +24,11 @@ from streamer.service.durations import parse_duration
 from streamer.sigma.rules import LEVELS
 
 DEFAULT_STORE = Path("streamer.db")
+_ID: Final = 12
+"""Characters of an id that are enough to ask for it."""
+_AFTERWARDS_US: Final = 86_400_000_000
+_NEIGHBOURS: Final = 2_000
+"""Alerts looked through for those on the same events as the one shown."""
 
 
 def alerts(  # noqa: PLR0913, PLR0917 (each is an option of the verb)
@@ -30,12 +36,14 @@ def alerts(  # noqa: PLR0913, PLR0917 (each is an option of the verb)
         list[str] | None, typer.Argument(help="`show` and the beginning of an id. Default: list.", metavar="[show ID]")
     ] = None,
     store: Annotated[Path, typer.Option(help="The file that `streamer run` uses.", metavar="FILE")] = DEFAULT_STORE,
-    level: Annotated[str | None, typer.Option(help="This level or higher: " + ", ".join(LEVELS) + ".")] = None,
+    level: Annotated[
+        str | None, typer.Option(help="This level or higher: " + ", ".join(LEVELS) + ".", metavar="LEVEL")
+    ] = None,
     since: Annotated[
         str | None, typer.Option(help="Event time: 1h, 2d, or 2026-11-24T10:00:00Z.", metavar="TIME")
     ] = None,
-    rule: Annotated[str, typer.Option(help="Only alerts of this rule: its id or title.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="The newest this many.")] = 1000,
+    rule: Annotated[str, typer.Option(help="Only alerts of this rule: its id or title.", metavar="RULE")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="The newest this many.", metavar="N")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="The alert documents, one JSON object per line.")] = False,
 ) -> None:
     """List the alerts of a store in order of event time, while a service writes it or after.
@@ -67,7 +75,17 @@ def _show(words: list[str], store: Path, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(alert.body.decode() + "\n")
         return
-    print_incident(incident(orjson.loads(alert.body)), output())
+    document = orjson.loads(alert.body)
+    inside, around = on_same_events(document, _neighbours(store, alert.time_us, document))
+    part_of = [f"{_at(other, 'message')} ({other['event']['id'][:_ID]})" for other in around]
+    print_incident(incident(document), output(), also=titles_of(inside), part_of=part_of)
+
+
+def _neighbours(store: Path, time_us: int, document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Alerts from the beginning of this one to a while after it: those that could tell of the same events."""
+    start_us = min(time_us, _microseconds(datetime.fromisoformat(document["event"]["start"])))
+    wanted = archive.Wanted(since_us=start_us, until_us=time_us + _AFTERWARDS_US, limit=_NEIGHBOURS)
+    return [orjson.loads(found.body) for found in archive.alerts(store, wanted)]
 
 
 def line_of(document: Mapping[str, Any]) -> Text:
@@ -82,7 +100,7 @@ def line_of(document: Mapping[str, Any]) -> Text:
     cluster = _at(document, "orchestrator.cluster.name")
     if cluster:
         line.append(f"  {cluster}", style=DIM)
-    line.append(f"  {str(_at(document, 'event.id') or '')[:12]}", style=DIM)
+    line.append(f"  {str(_at(document, 'event.id') or '')[:_ID]}", style=DIM)
     return line
 
 
@@ -112,4 +130,8 @@ def _since_us(text: str | None) -> int | None:
         raise SettingsError(f"--since {text} is no time", hint="for example 1h, or 2026-11-24T10:00:00Z") from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp() * 1_000_000)
+    return _microseconds(moment)
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

@@ -18,7 +18,7 @@ from streamer.sigma import load_rules
 def check(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(help="Rule files or folders, or the word `shipped`. Default: shipped.", metavar="PATH..."),
+        typer.Argument(help="Rule files or folders, or the word `shipped`. Default: shipped.", metavar="PATH"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per finding on standard output.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as problems, too.")] = False,

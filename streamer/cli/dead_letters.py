@@ -21,8 +21,8 @@ _SHOWN = 120
 
 def dead_letters(
     store: Annotated[Path, typer.Option(help="The file that `streamer run` uses.", metavar="FILE")] = DEFAULT_STORE,
-    reason: Annotated[str, typer.Option(help="Only these, for example not-json.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="The newest this many.")] = 1000,
+    reason: Annotated[str, typer.Option(help="Only these, for example not-json.", metavar="REASON")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="The newest this many.", metavar="N")] = 1000,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object per line, original bytes in base64.")
     ] = False,

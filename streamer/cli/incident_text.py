@@ -18,10 +18,19 @@ MAX_RECORDS: Final = 10
 MAX_REASON: Final = 240
 
 
-def print_incident(incident: Incident, console: Console, *, also: Sequence[str] = ()) -> None:
-    """Print one incident; ``also`` are the titles of other alerts on the same events."""
+def print_incident(
+    incident: Incident, console: Console, *, also: Sequence[str] = (), part_of: Sequence[str] = ()
+) -> None:
+    """Print one incident.
+
+    Args:
+        incident: what is told.
+        console: where.
+        also: titles of other alerts on the same events.
+        part_of: alerts that hold these events and more, each a phrase.
+    """
     show(console, _head(incident, console.width))
-    body = Group(_facts(incident), Text(), _time_line(incident.entries), Text(), _foot(incident, also))
+    body = Group(_facts(incident), Text(), _time_line(incident.entries), Text(), _foot(incident, also, part_of))
     show(console, Padding(body, (0, 0, 0, 2)))
 
 
@@ -35,16 +44,13 @@ def show(console: Console, what: RenderableType) -> None:
 def print_short(incident: Incident, console: Console) -> None:
     """One incident in a few lines, for those that need no story."""
     first = incident.entries[0] if incident.entries else None
-    line = badge(incident.level) + Text(f" {incident.title}", style=STRONG)
+    line = Text.assemble(badge(incident.level), (f" {incident.title}", STRONG))
     if incident.cluster:
         line.append(f"  cluster {incident.cluster}", style=DIM)
     show(console, line)
     when = f"{clock_text(first.time, with_day=True)[:19]}  " if first else ""
     where = f"  {incident.records[0]}" if incident.records else ""
-    show(
-        console,
-        Padding(Text(when, style=DIM) + Text(cut(incident.reason, MAX_REASON)) + Text(where, style=DIM), (0, 0, 0, 2)),
-    )
+    show(console, Padding(Text.assemble((when, DIM), cut(incident.reason, MAX_REASON), (where, DIM)), (0, 0, 0, 2)))
 
 
 def _head(incident: Incident, width: int) -> Table:
@@ -95,15 +101,21 @@ def _time_line(entries: Sequence[Entry]) -> Group:
     shown = ""
     for number, entry in enumerate(entries):
         follows = number > 0 and entries[number - 1].rules == entry.rules
+        table.add_row(clock_text(entry.time, with_day=several_days), Text(entry.label, style="cyan"), _sentence(entry))
         if entry.join and entry.join != shown and not follows:
             style = EXACT if entry.exact else BY_TIME
-            table.add_row("", Text("│", style=style), Text(entry.join, style=style))
+            table.add_row("", Text("└", style=style), Text(_join(entry, with_day=several_days), style=style))
             shown = entry.join
-        table.add_row(clock_text(entry.time, with_day=several_days), Text(entry.label, style="cyan"), _sentence(entry))
         if entry.more:
             table.add_row("", Text("⋮", style=DIM), Text(f"{entry.more} more like it", style=DIM))
     day = "UTC" if several_days else f"{entries[0].time[:10]} UTC" if entries else ""
     return Group(Text(day, style=DIM), table)
+
+
+def _join(entry: Entry, *, with_day: bool) -> str:
+    """What the entry shares with earlier ones, and with which, where that is not the line above."""
+    since = f" as at {clock_text(entry.since, with_day=with_day)}" if entry.since else ""
+    return f"same {entry.join}{since}" + ("" if entry.exact else " · by time only")
 
 
 def _sentence(entry: Entry) -> Text:
@@ -114,19 +126,32 @@ def _sentence(entry: Entry) -> Text:
     return text
 
 
-def _foot(incident: Incident, also: Sequence[str]) -> Table:
+def _where(records: Sequence[str]) -> str:
+    """Places of records, those of one file together: ``audit.log:197, 199; pods.log:84``."""
+    lines: dict[str, list[str]] = {}
+    for record in records[:MAX_RECORDS]:
+        file, colon, line = record.rpartition(":")
+        in_file = bool(colon) and line.isdigit()
+        lines.setdefault(f"{file}:" if in_file else "", []).append(line if in_file else record)
+    more = len(records) - MAX_RECORDS
+    return "; ".join(file + ", ".join(found) for file, found in lines.items()) + (
+        f" and {more} more" if more > 0 else ""
+    )
+
+
+def _foot(incident: Incident, also: Sequence[str], part_of: Sequence[str]) -> Table:
     foot = Table.grid(padding=(0, 2))
     foot.add_column(no_wrap=True, style=DIM, min_width=6)
     foot.add_column(overflow="fold", style=DIM)
     if also:
         foot.add_row("also", Text("on the same events: " + "; ".join(also)))
+    if part_of:
+        foot.add_row("part of", Text("; ".join(part_of)))
     harmless = [
         text for text in incident.falsepositives if not text.lower().startswith(("none", "unknown", "unlikely"))
     ]
     if harmless:
         foot.add_row("unless", "; ".join(harmless))
-    records = incident.records[:MAX_RECORDS]
-    more = len(incident.records) - len(records)
-    foot.add_row("where", ", ".join(records) + (f" and {more} more" if more > 0 else ""))
+    foot.add_row("where", _where(incident.records))
     foot.add_row("rule", f"{incident.rule} · alert {incident.id}")
     return foot

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -35,7 +36,9 @@ def _lines(finding: Finding) -> list[Text]:
         source.append(finding.line)
         caret = Text()
         caret.append(f"{margin} │ ", style=DIM)
-        caret.append(" " * finding.start + "^" * finding.length, style=SEVERITIES[finding.severity])
+        # Characters that fill two columns, as Chinese ones do, need two carets.
+        before, marked = finding.line[: finding.start], finding.line[finding.start :][: finding.length]
+        caret.append(" " * cell_len(before) + "^" * max(cell_len(marked), 1), style=SEVERITIES[finding.severity])
         lines += [source, caret]
     if finding.hint:
         hint = Text()

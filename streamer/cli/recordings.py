@@ -27,7 +27,7 @@ _DAMAGED: Final = (gzip.BadGzipFile, EOFError, zlib.error)
 
 
 class _Bytes(Protocol):
-    def read(self, size: int, /) -> bytes | None: ...
+    def read1(self, size: int, /) -> bytes: ...
 
 
 @dataclass(slots=True)
@@ -41,6 +41,7 @@ class Opened:
         size: bytes on disk, compressed as they are; 0 for standard input.
         lines: numbered lines, bounded in length; reading moves ``done``.
         damaged: why the file ends before its end, once that is known.
+        empty: there is not a single line in it; not known where the kind was given.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Opened:
     size: int
     lines: Iterator[tuple[int, bytes]]
     progress: _Progress
+    empty: bool = False
 
     @property
     def done(self) -> int:
@@ -95,7 +97,8 @@ def open_recording(name: str, kind: SourceKind | None = None, *, shown: str | No
                 return
 
     found = kind or guess_kind(peek())
-    return Opened(shown or name, found, kind is None, size, chain(peeked, lines), progress)
+    empty = kind is None and not peeked and not progress.damaged
+    return Opened(shown or name, found, kind is None, size, chain(peeked, lines), progress, empty)
 
 
 def _open(name: str) -> tuple[io.BufferedReader, int]:
@@ -134,7 +137,5 @@ def _lines(
 
 
 def _read(content: _Bytes) -> bytes:
-    """What is there, at most a chunk: a pipe gives lines as they come."""
-    if isinstance(content, io.BufferedReader):
-        return content.read1(_CHUNK)
-    return content.read(_CHUNK) or b""
+    """What is there, at most a chunk: a pipe gives lines as they come, a damaged file what is before the damage."""
+    return content.read1(_CHUNK)

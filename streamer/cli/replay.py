@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
-from streamer.authoring.replay import Recording, Replay
+from streamer.authoring.replay import BATCH, Recording, Replay
 from streamer.cli.recordings import STDIN, Opened, open_recording
 from streamer.cli.rules_in_force import placeholder_values, rules_in_force
 from streamer.cli.style import messages
@@ -26,7 +27,7 @@ from streamer.sigma.rules import LEVELS, Level, RuleSet
 def replay(  # noqa: PLR0913, PLR0917 - one argument per option
     files: Annotated[
         list[str],
-        typer.Argument(help="Recorded logs: plain or gzip, any envelope; `-` is standard input.", metavar="FILE..."),
+        typer.Argument(help="Recorded logs: plain or gzip, any envelope; `-` is standard input.", metavar="FILE"),
     ],
     rules: Annotated[
         list[str] | None,
@@ -58,7 +59,7 @@ def replay(  # noqa: PLR0913, PLR0917 - one argument per option
 ) -> None:
     """Run rules over recorded logs; several files are merged by their clocks.
 
-    Exit code: 0 replayed, 1 --fail-on found its level, 2 a file or a rule cannot be used.
+    Exit code: 0 replayed, 1 --fail-on found its level, 2 a file or a rule cannot be used, or a file not to its end.
 
     Example: streamer replay audit.log.gz pods.ndjson --cluster prod-1
 
@@ -76,10 +77,13 @@ def replay(  # noqa: PLR0913, PLR0917 - one argument per option
     recordings += [Recording(item.source(cluster, told_us), item.lines, history=True) for item in history]
     teller = _teller(in_force, as_json=as_json, firings=firings, at_once=STDIN in files)
     run = Run(in_force, recordings, [*opened, *history], teller)
-    stopped = run.go(show_progress=not quiet and sys.stderr.isatty() and STDIN not in files)
+    run.go(show_progress=not quiet and sys.stderr.isatty() and STDIN not in files)
     if not quiet:
         run.summary()
-    raise typer.Exit(130 if stopped else _exit_code(run.tally, in_force, fail_on))
+    damaged = [item for item in run.opened if item.damaged]
+    for item in damaged:
+        messages().print(Text(f"{item.name} is {item.damaged}", style="bold red"), soft_wrap=True)
+    raise typer.Exit(130 if run.stopped else 2 if damaged else _exit_code(run.tally, in_force, fail_on))
 
 
 def _teller(rules: RuleSet, *, as_json: bool, firings: bool, at_once: bool) -> Teller:
@@ -98,13 +102,15 @@ class Run:
         self.opened = opened
         self.teller = teller
         self.tally = Tally()
-        self.driver = Replay(rules, recordings)
+        # A pipe gives its lines when it likes: what they mean is told then, not when a batch is full.
+        live = any(item.name == STDIN for item in opened)
+        self.driver = Replay(rules, recordings, batch=1 if live else BATCH)
         self.elapsed_s = 0.0
+        self.stopped = False
 
-    def go(self, *, show_progress: bool) -> bool:
-        """Replay to the end. Returns whether it was stopped (Ctrl-C); what was found until then is told."""
+    def go(self, *, show_progress: bool) -> None:
+        """Replay to the end, or until ``stopped`` by Ctrl-C; what was found until then is told."""
         started = time.monotonic()
-        stopped = False
         try:
             with _progress(self.opened, shown=show_progress) as moved:
                 for told in self.driver:
@@ -112,17 +118,18 @@ class Run:
                     self.teller.tell(told)
                     moved()
         except KeyboardInterrupt:
-            stopped = True
+            self.stopped = True
         self.elapsed_s = time.monotonic() - started
         self.teller.finish()
-        return stopped
 
     def summary(self) -> None:
         """Counts per rule and what could not be read, on standard error."""
         sys.stdout.flush()
         console = messages()
+        if self.stopped:
+            console.print(Text("Stopped before the end. This is what was read until then:", style="yellow"))
         console.print()
-        print_summary(console, self.tally, self.driver.engine, self.rules, elapsed_s=self.elapsed_s, opened=self.opened)
+        print_summary(console, self.tally, self.driver.engine, self.rules, elapsed_s=self.elapsed_s)
 
 
 @contextmanager
@@ -140,11 +147,14 @@ def _progress(opened: Sequence[Opened], *, shown: bool) -> Iterator[Callable[[],
 def _say_kinds(opened: Sequence[Opened]) -> None:
     console = messages()
     for item in opened:
+        name = "standard input" if item.name == STDIN else item.name
+        if item.empty:
+            console.print(f"{name} is empty", soft_wrap=True)
+            continue
         how = "looks like" if item.guessed else "is taken as"
         what = "an audit log" if item.kind == "audit" else "container logs"
         other = "containers" if item.kind == "audit" else "audit"
         hint = f" (else: --kind {other})" if item.guessed else ""
-        name = "standard input" if item.name == STDIN else item.name
         console.print(f"{name} {how} {what}{hint}", soft_wrap=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import orjson
 import typer
@@ -13,6 +13,7 @@ import typer
 from streamer.cli.alerts import line_of
 from streamer.cli.rules_in_force import rules_in_force
 from streamer.cli.style import output
+from streamer.decode.source import SourceKind
 from streamer.errors import SettingsError
 from streamer.model import Document
 from streamer.service import run as service
@@ -28,20 +29,27 @@ def run(  # noqa: PLR0913, PLR0917 (each is an option of the verb)
         Path | None, typer.Option(help="YAML file of settings; STREAMER_* variables go over it.", metavar="FILE")
     ] = None,
     file: Annotated[
-        list[str] | None, typer.Option(help="Read this file instead of the configured sources; - is standard input.")
+        list[str] | None,
+        typer.Option(help="Read this file instead of the configured sources; - is standard input.", metavar="FILE"),
     ] = None,
     kind: Annotated[
         list[str] | None,
-        typer.Option(help="What --file carries: audit or containers. Once for all files, or once for each, in order."),
+        typer.Option(
+            help="What --file carries: audit or containers. Once for all files, or once for each, in order.",
+            metavar="KIND",
+        ),
     ] = None,
     follow: Annotated[bool, typer.Option(help="Go on reading as the files grow and are rotated.")] = False,
     store: Annotated[
         Path | None, typer.Option(help="File for state, positions and alerts. Default: streamer.db.", metavar="FILE")
     ] = None,
     rules: Annotated[
-        list[str] | None, typer.Option(help="Rule files and folders instead of the shipped rules; `shipped` adds them.")
+        list[str] | None,
+        typer.Option(help="Rule files and folders instead of the shipped rules; `shipped` adds them.", metavar="PATH"),
     ] = None,
-    cluster: Annotated[str | None, typer.Option(help="Cluster name for records that do not tell theirs.")] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="Cluster name for records that do not tell theirs.", metavar="NAME")
+    ] = None,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Run without the rules that have errors.")] = False,
     http: Annotated[bool, typer.Option(help="Serve /livez, /readyz and /metrics.")] = True,
 ) -> None:
@@ -79,6 +87,9 @@ def _sources(files: Sequence[str], kinds: Sequence[str], *, follow: bool) -> lis
         raise SettingsError(
             f"{len(files)} files and {len(kinds)} kinds", hint="give one --kind for all, or one for each"
         )
+    known = get_args(SourceKind)
+    if unknown := [kind for kind in kinds if kind not in known]:
+        raise SettingsError(f"--kind {unknown[0]}: there is no such kind", hint=f"one of {', '.join(known)}")
     each = list(kinds) * len(files) if len(kinds) == 1 else list(kinds)
     return [
         {"stdin": True, "kind": kind}

@@ -23,10 +23,31 @@ class Story:
     @property
     def also_titles(self) -> list[str]:
         """Titles of the others, each once, with how often."""
-        counts: dict[str, int] = {}
-        for document in self.also:
-            counts[document["message"]] = counts.get(document["message"], 0) + 1
-        return [f"{title} ({count} times)" if count > 1 else title for title, count in counts.items()]
+        return titles_of(self.also)
+
+
+def titles_of(documents: Iterable[Document]) -> list[str]:
+    """Titles of alerts, each once, with how often."""
+    counts: dict[str, int] = {}
+    for document in documents:
+        counts[document["message"]] = counts.get(document["message"], 0) + 1
+    return [f"{title} ({count} times)" if count > 1 else title for title, count in counts.items()]
+
+
+def on_same_events(document: Document, others: Iterable[Document]) -> tuple[list[Document], list[Document]]:
+    """Of other alerts, those whose events are all among the alert's own, and those that hold its events and more."""
+    own = frozenset(_places(document))
+    inside: list[Document] = []
+    around: list[Document] = []
+    for other in others:
+        places = frozenset(_places(other))
+        if other["event"]["id"] == document["event"]["id"] or not own & places:
+            continue
+        if places <= own:
+            inside.append(other)
+        elif own < places:
+            around.append(other)
+    return inside, around
 
 
 def stories_of(documents: Sequence[Document]) -> list[Story]:

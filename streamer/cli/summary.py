@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -11,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from streamer.cli.incident_text import show
-from streamer.cli.recordings import Opened
 from streamer.cli.style import DIM, LEVELS
 from streamer.detect.redaction import clean, cut
 from streamer.ecs.durations import duration_text
@@ -45,21 +43,21 @@ class Tally:
         self.failures.update(f"{failure.rule}: {failure.error}" for failure in output.failures)
 
 
-def print_summary(
-    console: Console, tally: Tally, engine: Engine, rules: RuleSet, *, elapsed_s: float, opened: Sequence[Opened]
-) -> None:
+def counted(count: int, what: str) -> str:
+    """``1 record``, ``2,000 records``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def print_summary(console: Console, tally: Tally, engine: Engine, rules: RuleSet, *, elapsed_s: float) -> None:
     """Rules that matched anything, then records, dead letters and notices."""
     show(console, _rules(tally, engine, rules))
     _print_records(console, tally, engine, elapsed_s)
-    for recording in opened:
-        if recording.damaged:
-            console.print(Text(f"{recording.name} is {recording.damaged}", style="bold red"))
     for notice in tally.notices[:SHOWN_NOTICES]:
         console.print(Text(f"notice {notice.kind}: {clean(notice.detail)}", style="yellow"))
     if len(tally.notices) > SHOWN_NOTICES:
         console.print(Text(f"and {len(tally.notices) - SHOWN_NOTICES} more notices", style="yellow"))
     for failure, count in tally.failures.most_common(SHOWN_NOTICES):
-        console.print(Text(f"a rule failed on {count} event(s): {clean(failure)}", style="bold red"))
+        console.print(Text(f"a rule failed on {counted(count, 'event')}: {clean(failure)}", style="bold red"))
 
 
 def _rules(tally: Tally, engine: Engine, rules: RuleSet) -> Table | Text:
@@ -98,14 +96,15 @@ def _print_records(console: Console, tally: Tally, engine: Engine, elapsed_s: fl
     took = duration_text(int(elapsed_s * 1_000_000))
     console.print(
         Text(
-            f"\n{counters.records:,} records in {took} ({rate:,.0f}/s)"
-            f"{f': {events}' if events else ''}; {sum(tally.alerts.values()):,} alerts"
+            f"\n{counted(counters.records, 'record')} in {took} ({rate:,.0f}/s)"
+            f"{f': {events}' if events else ''}; {counted(sum(tally.alerts.values()), 'alert')}"
         ),
         soft_wrap=True,
     )
     if tally.dead:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in tally.dead.most_common())
-        console.print(Text(f"{sum(tally.dead.values()):,} records could not be read: {reasons}", style="yellow"))
+        unread = counted(sum(tally.dead.values()), "record")
+        console.print(Text(f"{unread} could not be read: {reasons}", style="yellow"))
         for letter in tally.dead_letters:
             sample = cut(clean(letter.value[:400].decode(errors="replace")), 60)
             console.print(Text(f"  {letter.position}: {letter.detail}: {sample}", style=DIM), soft_wrap=True)

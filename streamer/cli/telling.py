@@ -56,6 +56,7 @@ class JsonTeller(Teller):
             self._write(self._documents.alert(alert, context).body.decode() + "\n")
         for notice in told.notices:
             self._write(self._documents.notice(notice, context).body.decode() + "\n")
+        sys.stdout.flush()
 
 
 class FiringsTeller(Teller):
@@ -66,6 +67,8 @@ class FiringsTeller(Teller):
         for firing in told.firings:
             if (line := firing_line(firing, self._rules)) is not None:
                 self._write(line.decode() + "\n")
+        if told.firings:
+            sys.stdout.flush()
 
 
 class TextTeller(Teller):

@@ -14,12 +14,14 @@ from typing import Annotated, Any, Final
 
 import orjson
 import typer
+from rich.text import Text
 
 from streamer.authoring.cases import CaseResult, FileResult, Fired, run_file
 from streamer.authoring.cases_time import iso
 from streamer.authoring.check import check
 from streamer.cli.problems import print_findings
 from streamer.cli.style import output
+from streamer.cli.summary import counted
 from streamer.errors import Place, RuleError
 from streamer.sigma import Loaded, RuleSet, load_rules
 
@@ -27,12 +29,13 @@ SUFFIXES: Final = (".test.yml", ".test.yaml")
 
 
 def test(
-    paths: Annotated[
-        list[Path], typer.Argument(help="Case files, or folders that hold *.test.yml.", metavar="PATH...")
-    ],
+    paths: Annotated[list[Path], typer.Argument(help="Case files, or folders that hold *.test.yml.", metavar="PATH")],
     root: Annotated[
         Path | None,
-        typer.Option(help="What rule paths in case files are relative to. Default: the project around each case file."),
+        typer.Option(
+            help="What rule paths in case files are relative to. Default: the project around each case file.",
+            metavar="DIR",
+        ),
     ] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the results as JUnit XML.", metavar="FILE")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per case on standard output.")] = False,
@@ -137,8 +140,8 @@ def _show(result: FileResult, *, quiet: bool) -> None:
     for case in result.results:
         if case.passed and quiet:
             continue
-        mark, colour = ("pass", typer.colors.GREEN) if case.passed else ("FAIL", typer.colors.RED)
-        typer.echo(f"{typer.style(mark, fg=colour)}  {result.rule}: {case.case.name}")
+        mark, colour = ("pass", "green") if case.passed else ("FAIL", "bold red")
+        output().print(Text.assemble((mark, colour), f"  {result.rule}: {case.case.name}"), soft_wrap=True)
         if not case.passed:
             typer.echo(f"      {result.path}:{case.case.place.line}")
         for sentence in case.wrong:
@@ -159,10 +162,10 @@ def _summary(results: Sequence[FileResult]) -> None:
     cases = [case for result in results for case in result.results]
     failed = sum(not case.passed for case in cases)
     broken = sum(bool(result.problems) for result in results)
-    text = f"{len(cases)} cases of {len(results)} files, {failed} failed"
+    text = f"{counted(len(cases), 'case')} of {counted(len(results), 'file')}, {failed} failed"
     if broken:
-        text += f", {broken} files cannot be used"
-    typer.secho(text, fg=typer.colors.RED if failed or broken else typer.colors.GREEN)
+        text += f", {counted(broken, 'file')} cannot be used"
+    output().print(Text(text, style="bold red" if failed or broken else "green"))
 
 
 def exit_code(results: Sequence[FileResult]) -> int:

@@ -1,9 +1,12 @@
 """Up to when everything has been heard: watermarks of partitions and of the whole stream.
 
-A topic's partition is as far as its largest event time, but never further than its newest append time, so a stamp from
-the future moves nothing. A file has no append time; there a jump of more than an hour must be confirmed by three later
-records before it counts. From both, the allowed lateness is taken off. A partition whose reader stands at the end of
-the log goes on with the clock; the end of a file is the end of its time. Nothing here ever goes back.
+A topic's partition is as far as its largest event time, but never further than its newest append time. A record
+without a usable stamp (unreadable, without any, or from the future) says nothing of how far the events have come: one
+broken line in a topic that is hours behind must not make everything after it late. Only a long row of them, which is
+how a log without stamps looks, moves the partition by append time. A file has no append time; there a jump of more
+than an hour must be confirmed by three later records before it counts. From both, the allowed lateness is taken off.
+A partition whose reader stands at the end of the log goes on with the clock; the end of a file is the end of its
+time. Nothing here ever goes back.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ JUMP_US: Final = HOUR_US
 CONFIRMATIONS: Final = 3
 """Later records with a stamp, in a row, that confirm a jump."""
 
+UNSTAMPED: Final = 100
+"""Records in a row without a usable stamp after which a topic's partition goes by its append times."""
+
 
 @dataclass(slots=True)
 class PartitionClock:
@@ -40,9 +46,10 @@ class PartitionClock:
     _append_us: int | None = None
     _candidates: list[tuple[int, int]] = field(default_factory=list)
     _watermark_us: int | None = None
+    _unstamped: int = 0
 
     def observe(self, time_us: int | None, append_time_us: int | None = None) -> None:
-        """A record was read: its event time (``None``: it carries no stamp) and when it was appended."""
+        """A record was read: its event time (``None``: it carries no usable stamp) and when it was appended."""
         if self.is_file:
             if time_us is not None:
                 self._confirm(time_us)
@@ -55,7 +62,8 @@ class PartitionClock:
     def _appended(self, time_us: int | None, append_time_us: int | None) -> int | None:
         if append_time_us is not None and (self._append_us is None or append_time_us > self._append_us):
             self._append_us = append_time_us
-        happened = time_us if time_us is not None else append_time_us
+        self._unstamped = self._unstamped + 1 if time_us is None else 0
+        happened = append_time_us if self._unstamped >= UNSTAMPED else time_us
         if happened is not None and (self._event_us is None or happened > self._event_us):
             self._event_us = happened
         if self._event_us is None or self._append_us is None:
@@ -106,11 +114,11 @@ class PartitionClock:
 
     def state(self) -> list[Any]:
         """What :meth:`load` needs to go on from here."""
-        return [self._event_us, self._append_us, self._candidates, self._watermark_us]
+        return [self._event_us, self._append_us, self._candidates, self._watermark_us, self._unstamped]
 
     def load(self, state: list[Any]) -> None:
         """Go on from a state; what was reached stays reached."""
-        self._event_us, self._append_us, candidates, self._watermark_us = state
+        self._event_us, self._append_us, candidates, self._watermark_us, self._unstamped = state
         self._candidates = [(int(stamp), int(count)) for stamp, count in candidates]
 
 

@@ -6,7 +6,7 @@ rule: what joins two events, what was new and what was missing stands in the doc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -14,6 +14,7 @@ from typing import Any, Final
 from streamer.detect.redaction import cut
 from streamer.detect.sentences import look
 from streamer.ecs.durations import duration_text
+from streamer.model import Scalar
 
 Document = Mapping[str, Any]
 
@@ -35,8 +36,9 @@ class Entry:
         time: ISO 8601, UTC, microseconds.
         label: who tells it: ``gateway``, ``audit``, ``pod log``.
         text: one sentence.
-        join: what joins it to earlier entries, in words; empty for the first.
-        exact: whether that join names the thing itself.
+        join: what it has in common with earlier entries, in words: ``run id 3f2c``; empty for the first.
+        exact: whether that names the thing itself; else the two are only close in time.
+        since: time of the entry where that was last seen, if it is not the one before; empty where that is not known.
         new: what was first seen with it.
         rules: titles of the rules that matched.
         source: where the record is, as text.
@@ -48,6 +50,7 @@ class Entry:
     text: str
     join: str = ""
     exact: bool = False
+    since: str = ""
     new: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     source: str = ""
@@ -113,16 +116,50 @@ def incident(document: Document) -> Incident:
 def incident_lines(document: Document) -> tuple[Entry, ...]:
     """The time line: one entry per thing that happened, joins between them, runs of similar events folded."""
     merged: dict[tuple[str, str], Entry] = {}
+    seen_at: dict[Scalar, list[str]] = {}
     for item in _items(document):
         entry = _entry(item)
         event = item["event"]
         place = item.get("audit_id") or entry.source or event["id"]
+        entry.since = _last_seen((item.get("join") or {}).get("by") or {}, seen_at)
         same = merged.get((event["time"], place))
         if same is None:
             merged[event["time"], place] = entry
         else:
             _merge(same, entry)
-    return tuple(_folded(list(merged.values()), _unshown(document)))
+        for value in _scalars(item.get("fields")):
+            seen_at.setdefault(value, []).append(entry.time)
+    return tuple(_with_known_pasts(_folded(list(merged.values()), _unshown(document))))
+
+
+def _last_seen(by: Mapping[str, Scalar], seen_at: Mapping[Scalar, list[str]]) -> str:
+    """When an earlier event last held all values of a join; empty if none did."""
+    moments = [set(seen_at.get(value, ())) for value in by.values()]
+    return max(set.intersection(*moments), default="") if moments else ""
+
+
+def _scalars(value: Any) -> Iterator[Scalar]:
+    """All values in a tree of fields."""
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _scalars(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _scalars(inner)
+    else:
+        yield value
+
+
+def _with_known_pasts(entries: list[Entry]) -> list[Entry]:
+    """``since`` is worth saying for another entry than the one before, and only if that one is shown."""
+    shown: set[str] = set()
+    before = ""
+    for entry in entries:
+        if entry.since not in shown or entry.since == before:
+            entry.since = ""
+        shown.add(entry.time)
+        before = entry.time
+    return entries
 
 
 def source_text(source: Any) -> str:
@@ -164,10 +201,7 @@ def _labelled(kind: str, summary: str) -> tuple[str, str]:
 
 
 def _join_text(join: Mapping[str, Any]) -> str:
-    pairs = ", ".join(f"{_words(name)} {value}" for name, value in (join.get("by") or {}).items())
-    if join.get("exact"):
-        return pairs
-    return f"{pairs} · by time only" if pairs else "same cluster · by time only"
+    return ", ".join(f"{_words(name)} {value}" for name, value in (join.get("by") or {}).items()) or "cluster"
 
 
 def _words(name: str) -> str:
@@ -187,7 +221,7 @@ def _merge(entry: Entry, other: Entry) -> None:
     entry.new = tuple(dict.fromkeys((*entry.new, *other.new)))
     entry.rules = tuple(dict.fromkeys((*entry.rules, *other.rules)))
     if other.exact and not entry.exact and entry.join:
-        entry.join, entry.exact = other.join, True
+        entry.join, entry.exact, entry.since = other.join, True, other.since
 
 
 def _unshown(document: Document) -> dict[str, int]:
@@ -301,7 +335,8 @@ def _object(fields: Mapping[str, Any]) -> str:
 def _proof(document: Document) -> tuple[str, ...]:
     count = look(document, "streamer.correlation.count") or 0
     duration = int(look(document, "event.duration") or 0) // 1_000
-    phrases = [f"{count} event{'s' if count != 1 else ''}" + (f" in {duration_text(duration)}" if count > 1 else "")]
+    taking = f" in {duration_text(duration)}" if duration else " at one moment"
+    phrases = [f"{count} events{taking}" if count != 1 else "1 event"]
     exact = look(document, "streamer.links.exact") or 0
     by_time = look(document, "streamer.links.by_time") or 0
     if exact or by_time:

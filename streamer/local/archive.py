@@ -38,6 +38,7 @@ class Wanted:
 
     Attributes:
         since_us: event time, included.
+        until_us: event time, included.
         levels: any of these.
         rule: the rule's id, name or title.
         limit: the newest this many.
@@ -47,6 +48,7 @@ class Wanted:
     levels: tuple[str, ...] = ()
     rule: str = ""
     limit: int = 1000
+    until_us: int | None = None
 
 
 def _query(path: Path, sql: str, values: Sequence[object]) -> list[tuple[object, ...]]:
@@ -66,6 +68,9 @@ def alerts(path: Path, wanted: Wanted = Wanted()) -> list[StoredAlert]:
     if wanted.since_us is not None:
         clauses.append("time_us >= ?")
         values.append(wanted.since_us)
+    if wanted.until_us is not None:
+        clauses.append("time_us <= ?")
+        values.append(wanted.until_us)
     if wanted.levels:
         clauses.append(f"level IN ({','.join('?' * len(wanted.levels))})")
         values.extend(wanted.levels)

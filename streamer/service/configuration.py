@@ -10,9 +10,11 @@ from types import UnionType
 from typing import Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, PydanticBaseSettingsSource
 from pydantic_settings import SettingsError as EnvironmentValueError
 
+from streamer.authoring.check import hint_about_tabs
 from streamer.errors import Place, SettingsError
 from streamer.service.settings import Settings
 from streamer.sigma.problems import Problems, nearest
@@ -61,7 +63,7 @@ def load_settings(
         return _Sourced(**dict(command_line or {}))
     except EnvironmentValueError as error:
         raise SettingsError(
-            f"environment: {error}; lists and mappings are written as JSON there",
+            f"environment {_not_json(str(error), variables)}: lists and mappings are written as JSON there",
             hint="""for example STREAMER_RULES='["shipped"]'""",
         ) from error
     except ValidationError as error:
@@ -91,7 +93,8 @@ def read_tree(path: Path) -> Node | None:
     documents = read_documents(str(path), text, problems)
     for problem in problems.in_order():
         if problem.code != "empty-file":
-            raise SettingsError(f"{problem.place}: {problem.message}", hint=problem.hint)
+            line = next(iter(text.splitlines()[problem.place.line - 1 : problem.place.line]), "")
+            raise SettingsError(f"{problem.place}: {problem.message}", hint=problem.hint or hint_about_tabs(line))
     if len(documents) > 1:
         raise SettingsError(f"{documents[1].place}: a second document; the settings are one")
     if documents and documents[0].entries is None:
@@ -119,6 +122,14 @@ def group_of(annotation: Any) -> type[BaseModel] | None:
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
+def _not_json(message: str, variables: Mapping[str, str]) -> str:
+    """Name of the variable whose value could not be read."""
+    field = re.search(r'field "(\w+)"', message)
+    name = PREFIX + (field.group(1).upper() if field else "")
+    given = [variable for variable in sorted(variables) if variable.upper().split("__")[0] == name]
+    return ", ".join(given) or name
+
+
 def _first_problem(error: ValidationError, tree: Node | None, variables: Mapping[str, str]) -> SettingsError:
     """The first problem as a sentence with its place."""
     # A misspelt key comes first: what else is wrong may follow from it.
@@ -132,8 +143,38 @@ def _first_problem(error: ValidationError, tree: Node | None, variables: Mapping
     if problem["type"] == "missing":
         hint = "for example sources: [{file: audit.log, kind: audit}]" if location == ("sources",) else None
         return SettingsError(f"{where}`{name}` is missing", hint=hint)
-    message = problem["msg"].removeprefix("Value error, ")
-    return SettingsError(f"{where}`{name}`: {message}" if name else f"{where}{message}")
+    message, hint = _in_words(problem)
+    return SettingsError(f"{where}`{name}`: {message}" if name else f"{where}{message}", hint=hint)
+
+
+_WANTED: Final = {
+    "tuple": ("this must be a list", "write it as [one, another]"),
+    "dict": ("this must be a mapping", "write it as {key: value}"),
+    "model": ("this must be a mapping", "write it as {key: value}"),
+    "int": ("this must be a whole number", None),
+    "bool": ("this must be true or false", None),
+    "string": ("this must be text", "put it in quotes"),
+    "path": ("this must be a path", None),
+}
+"""What is said of a value of the wrong type, by the first word of pydantic's name for the problem."""
+
+
+def _in_words(problem: ErrorDetails) -> tuple[str, str | None]:
+    """What is wrong with a value and what to write instead. Never repeats a value that may be a secret."""
+    kind = problem["type"]
+    bounds = problem.get("ctx", {})
+    if kind == "literal_error":
+        expected = re.findall(r"'([^']+)'", str(bounds.get("expected")))
+        return f"this must be one of {', '.join(expected)}", nearest(str(problem["input"]), expected)
+    if kind in ("greater_than_equal", "less_than_equal"):
+        bound = f"at least {bounds['ge']}" if "ge" in bounds else f"at most {bounds.get('le')}"
+        return f"this must be {bound}", None
+    if kind == "string_pattern_mismatch":
+        return f"this must match {bounds.get('pattern')}", None
+    if kind == "too_short":
+        return "this must not be empty", None
+    wanted = _WANTED.get(kind.split("_")[0]) if kind.endswith(("_type", "_parsing", "_from_float")) else None
+    return wanted or (problem["msg"].removeprefix("Value error, "), None)
 
 
 def _keys_beside(location: tuple[int | str, ...]) -> tuple[str, ...]:

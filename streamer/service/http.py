@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 
@@ -44,9 +45,16 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
         raise SettingsError(
-            f"http: cannot listen on {host}:{port}: {error.strerror if isinstance(error, OSError) else error}",
+            f"http: cannot listen on {host}:{port}: {_reason(error)}",
             hint="set http.port to a free one (0 takes any), or http.enabled to false",
         ) from error
+
+
+def _reason(error: OSError | OverflowError) -> str:
+    """The system's own words; Python's repeat the address."""
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return str(error.strerror) if isinstance(error, OSError) else str(error)
 
 
 class _Server(uvicorn.Server):

@@ -7,16 +7,19 @@ are written ``10s``, ``5m``, ``1h``. A secret may be given as a file with the sa
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streamer.decode.source import SourceKind
 from streamer.service.durations import DurationUs
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
+_BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+)(:\d{1,5})?")
 
 
 class _Group(BaseModel):
@@ -98,6 +101,13 @@ class KafkaSettings(_Group):
     security: SecuritySettings = SecuritySettings()
     """How to log in."""
 
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _addresses(cls, servers: str) -> str:
+        if not all(_BROKER.fullmatch(server.strip()) for server in servers.split(",")):
+            raise ValueError("write host:port, several with commas, for example 127.0.0.1:9092")
+        return servers
+
 
 class ElasticsearchSettings(_Group):
     """Where alerts are indexed. Without this group nothing is."""
@@ -119,11 +129,30 @@ class ElasticsearchSettings(_Group):
     ca_file: Path | None = None
     """Certificate authorities (PEM). Default: the system's."""
 
+    @field_validator("hosts")
+    @classmethod
+    def _urls(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        # The values are not repeated: somebody may have written a password into one.
+        for host in hosts:
+            if "@" in host:
+                raise ValueError("a URL must not hold a password: give `username` and `password_file` beside it")
+            if not _is_address(host):
+                raise ValueError("write URLs with scheme, host and port, for example http://127.0.0.1:9200")
+        return hosts
+
     @model_validator(mode="after")
     def _one_way_in(self) -> Self:
         if self.username is not None and (self.api_key is not None or self.api_key_file is not None):
             raise ValueError("give an API key or a username, not both")
         return self
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port is not None
+    except ValueError:  # a port that is none
+        return False
 
 
 class RetentionSettings(_Group):

@@ -39,6 +39,7 @@ def configure_log(level: str) -> None:
     terminal = sys.stderr.isatty()
     rendering: list[structlog.typing.Processor] = [
         structlog.processors.format_exc_info,
+        _in_reading_order,
         structlog.processors.JSONRenderer(ensure_ascii=False),
     ]
     if terminal:
@@ -55,6 +56,12 @@ def configure_log(level: str) -> None:
     )
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _in_reading_order(_logger: Any, _method: str, said: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """When, how grave and what come first: people read these lines, too."""
+    first = {name: said.pop(name) for name in ("timestamp", "level", "event") if name in said}
+    return {**first, **said}
 
 
 def drop_unread_failures(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

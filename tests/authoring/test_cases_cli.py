@@ -52,7 +52,7 @@ def test_a_folder_of_cases_that_pass_gives_0(project: Path) -> None:
 
     assert result.exit_code == 0
     assert "pass  secrets_listed: a list of secrets" in result.output
-    assert "2 cases of 1 files, 0 failed" in result.output
+    assert "2 cases of 1 file, 0 failed" in result.output
 
 
 def test_a_case_that_fails_gives_1_and_says_why_and_where(project: Path) -> None:

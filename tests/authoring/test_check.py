@@ -84,3 +84,12 @@ def test_a_finding_is_json_for_programs() -> None:
     assert told["file"] == "rules/x.yml"
     assert told["severity"] == "error"
     assert told["line"] == 11
+
+
+def test_of_a_long_line_the_part_with_the_problem_is_shown() -> None:
+    for before, after in ((0, 300), (300, 0), (300, 300)):
+        wrong = f'detection: {{s: {{verb: {"a" * before}, "x|contians": {"b" * after}}}, condition: s}}'
+        text = f"title: Long\nlogsource: {{product: kubernetes, service: audit}}\n{wrong}\n"
+        finding = next(found for found in checked(text).findings if found.code == "unknown-modifier")
+        assert len(finding.line) <= 200
+        assert finding.line[finding.start : finding.start + finding.length].strip('"') == "x|contians"

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from tests.cli.verbs import RULES, run
 
@@ -29,6 +30,25 @@ def test_a_problem_shows_place_line_caret_and_what_to_write(capsys: pytest.Captu
     number = 1 + RULES.splitlines().index("    group-by: [user.username]")
     assert f"{file}:{number}:5: error:" in ran.out
     assert f"  {number} │     groupby: [user.username]\n     │     ^^^^^^^\n     ╰ write `group-by`\n" in ran.out
+
+
+def test_the_caret_stands_below_the_problem_behind_characters_of_two_columns(
+    capsys: pytest.CaptureFixture[str], rules: Path
+) -> None:
+    (rules / "secrets.yml").write_text(RULES.split("---")[0].replace("verb: get", '"a": "日本", "verb|contain": get'))
+    out = run(capsys, "check", rules).out.splitlines()
+    line = next(number for number, text in enumerate(out) if "日本" in text)
+    assert cell_len(out[line + 1].split("^")[0]) == cell_len(out[line].split('"verb')[0])
+
+
+def test_a_file_that_is_no_text_is_counted_as_a_file(capsys: pytest.CaptureFixture[str], rules: Path) -> None:
+    (rules / "binary.yml").write_bytes(b"\xff\x00" * 50)
+    assert "in 2 files: 1 error" in run(capsys, "check", rules).out
+
+
+def test_a_tab_in_the_indent_is_called_a_tab(capsys: pytest.CaptureFixture[str], rules: Path) -> None:
+    (rules / "secrets.yml").write_text("title: a\n\tlevel: low\n")
+    assert "╰ indent with blanks: YAML allows no tabs there" in run(capsys, "check", rules).out
 
 
 def test_json_is_one_object_per_finding_and_nothing_else(capsys: pytest.CaptureFixture[str], rules: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -28,6 +29,14 @@ def test_the_attack_is_one_critical_incident_with_its_chain(told: Ran) -> None:
     assert "privileged" in story
     assert "pod log" in story
     assert "links exact" in story
+
+
+def test_the_readme_shows_what_is_printed_shortened_at_the_dots(told: Ran) -> None:
+    printed = " ".join(told.out.split())
+    sample = (Path(__file__).parents[2] / "README.md").read_text().partition("\n CRITICAL ")[2].partition("```")[0]
+    pieces = [" ".join(piece.split()) for line in sample.splitlines() for piece in line.split("…")]
+    assert len(pieces) > 15
+    assert [piece for piece in pieces if piece not in printed] == []
 
 
 def test_the_twins_are_said_to_be_quiet(told: Ran) -> None:

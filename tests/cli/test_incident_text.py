@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from copy import deepcopy
 from typing import Any
 
 import orjson
@@ -14,7 +15,7 @@ from streamer.cli.stories import stories_of
 from streamer.ecs import alert_document, notice_document
 from streamer.ecs.incident import incident
 from streamer.model import AUDIT, Alert, Notice
-from tests.ecs.samples import CONTEXT, RULES, T0, audit, chain_alert, event, firing, match
+from tests.ecs.samples import CONTEXT, RULES, RUN_ID, T0, audit, chain_alert, event, firing, match
 
 
 def document(alert: Alert) -> dict[str, Any]:
@@ -49,6 +50,31 @@ def test_an_incident_reads_from_top_to_bottom() -> None:
     assert [line.split()[1] for line in lines if line[2:5] == "10:"] == ["gateway", "gateway", "audit", "audit", "pod"]
 
 
+def test_what_joins_an_entry_to_earlier_ones_stands_below_it() -> None:
+    told = document(chain_alert())
+    evidence = told["streamer"]["evidence"]
+    evidence[2]["fields"]["workload"]["uid"] = "8d0e"
+    poll = deepcopy(evidence[1])
+    poll["event"] |= {"id": "ab" * 16, "time": "2026-11-23T10:02:41.403000Z"}
+    poll["source"]["line"] = 99
+    evidence.insert(3, poll)
+    evidence[5]["join"] = evidence[4]["join"]
+    evidence[-1]["join"]["exact"] = False
+    stream = io.StringIO()
+    print_incident(incident(told), Console(file=stream, width=400, highlight=False))
+    lines = [line.strip() for line in stream.getvalue().splitlines()]
+    joins = {lines[number - 1][:12]: line for number, line in enumerate(lines) if line.startswith("└")}
+    assert joins == {
+        "10:02:40.934": f"└        same run id {RUN_ID}",
+        "10:02:43.010": "└        same workflow uid 8d0e as at 10:02:40.934",
+        "10:03:03.442": "└        same pod uid 51be · by time only",
+    }
+
+
+def test_records_of_one_file_stand_together() -> None:
+    assert "where   containers.ndjson:1, 2, 3; audit.ndjson:1312, 1320, 1321\n" in shown(chain_alert())
+
+
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_no_line_is_wider_than_the_terminal_and_none_ends_in_blanks(width: int) -> None:
     for line in shown(chain_alert(), width).splitlines():
@@ -69,6 +95,17 @@ def test_a_short_alert_needs_two_lines() -> None:
     stream = io.StringIO()
     print_short(incident(lone(1)), Console(file=stream, width=100, highlight=False))
     assert len(stream.getvalue().splitlines()) == 2
+
+
+def test_only_the_badge_of_a_short_alert_has_its_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    stream = io.StringIO()
+    console = Console(file=stream, width=100, highlight=False, color_system="256", force_terminal=True)
+    seen = incident(lone(1))
+    print_short(seen, console)
+    first, second = stream.getvalue().splitlines()
+    assert f"\x1b[0m\x1b[1m {seen.title}\x1b[0m" in first
+    assert "\x1b[0mbob " in second
 
 
 def test_alerts_whose_events_are_all_among_anothers_stand_beside_it() -> None:

@@ -54,6 +54,19 @@ def test_wrong_use_is_one_sentence_and_exit_code_two(capsys: pytest.CaptureFixtu
     assert "Traceback" not in ran.err
 
 
+def test_a_misspelt_verb_is_recognised(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "there is no verb `chek`\n  did you mean `check`?" in run(capsys, "chek").err
+
+
+@pytest.mark.parametrize("verb", [[], *([verb] for verb in VERBS)], ids=str)
+def test_help_shows_no_value_beside_a_flag(capsys: pytest.CaptureFixture[str], verb: list[str]) -> None:
+    assert "bool" not in run(capsys, *verb, "--help").out
+
+
+def test_wrong_values_are_told_in_our_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Value error" not in run(capsys, "replay", "f", "--fail-on", "loud").err
+
+
 def test_an_error_for_a_person_is_its_message_and_hint(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -90,8 +91,24 @@ def test_a_damaged_gzip_is_read_as_far_as_it_goes_and_says_so(
     packed = tmp_path / "audit.gz"
     packed.write_bytes(gzip.compress(lines)[:-4_000])
     ran = run(capsys, "replay", packed, "--rules", rules)
-    assert ran.code == 0
+    assert ran.code == 2
     assert "is damaged after line" in ran.err
+    assert "is damaged after line 0:" not in ran.err
+    assert "is damaged after line" in run(capsys, "replay", packed, "--rules", rules, "--quiet").err
+
+
+def test_an_empty_file_is_called_empty_and_nothing_is_guessed(
+    capsys: pytest.CaptureFixture[str], rules: Path, tmp_path: Path
+) -> None:
+    ran = run(capsys, "replay", write(tmp_path / "nothing.log"), "--rules", rules)
+    assert ran.code == 0
+    assert "nothing.log is empty\n" in ran.err
+    assert "looks like" not in ran.err
+
+
+def test_one_is_counted_in_the_singular(capsys: pytest.CaptureFixture[str], rules: Path, tmp_path: Path) -> None:
+    ran = run(capsys, "replay", write(tmp_path / "a.log", read(0, "a")), "--rules", rules)
+    assert "\n1 record in " in ran.err
 
 
 def test_standard_input_is_a_dash(
@@ -191,6 +208,19 @@ def test_a_closed_pipe_ends_it_quietly(rules: Path, tmp_path: Path) -> None:
         assert process.wait(60) == 0
 
 
+@pytest.mark.parametrize("form", [(), ("--json",), ("--firings",)], ids=str)
+def test_a_pipe_that_stays_open_is_told_of_at_once(rules: Path, log: Path, form: tuple[str, ...]) -> None:
+    command = [*STREAMER, "replay", "-", "--rules", str(rules), "--quiet", *form]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(log.read_bytes())
+        process.stdin.flush()
+        assert select.select([process.stdout], [], [], 30.0)[0], "nothing was told in half a minute"
+        process.stdin.close()
+        assert b"secret" in process.stdout.read().lower()
+
+
 def test_ctrl_c_tells_what_was_found_until_then(rules: Path, log: Path) -> None:
     command = [*STREAMER, "replay", "-", "--rules", str(rules), "--json"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -203,6 +233,7 @@ def test_ctrl_c_tells_what_was_found_until_then(rules: Path, log: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
+    assert b"Stopped before the end." in err
     assert b"records in" in err
     assert b"Traceback" not in err
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamer.correlate.clocks import Clocks, PartitionClock
+from streamer.correlate.clocks import UNSTAMPED, Clocks, PartitionClock
 from streamer.correlate.limits import FOREVER
 from streamer.errors import StateError
 
@@ -41,11 +41,25 @@ def test_a_watermark_never_goes_back():
     assert clock.watermark_us == 90 * S
 
 
-def test_a_record_without_a_stamp_happened_when_it_was_appended():
-    """[T2] else append time."""
+def test_records_without_a_usable_stamp_do_not_move_a_topic_that_is_behind():
+    """[T3] one event stamped next year, or one broken line, neither closes a window nor hides anything."""
     clock = topic()
-    clock.observe(None, 50 * S)
-    assert clock.watermark_us == 40 * S
+    clock.observe(100 * S, 5_000 * S)
+    for _ in range(UNSTAMPED - 1):
+        clock.observe(None, 5_000 * S)
+    assert clock.watermark_us == 90 * S
+    clock.observe(110 * S, 5_001 * S)
+    clock.observe(None, 5_002 * S)
+    assert clock.watermark_us == 100 * S
+
+
+def test_a_topic_whose_records_have_no_stamps_goes_by_append_time():
+    """[T2] else append time; [T4] the newest append time."""
+    clock = topic()
+    for second in range(UNSTAMPED):
+        assert clock.watermark_us is None
+        clock.observe(None, second * S)
+    assert clock.watermark_us == (UNSTAMPED - 1 - 10) * S
 
 
 def test_an_idle_partition_goes_on_with_the_clock():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -42,6 +43,11 @@ def test_proof_counts_events_time_and_links() -> None:
     assert seen.absent == ("An authenticating proxy speaks",)
 
 
+def test_events_of_one_moment_took_no_time() -> None:
+    fired = firing("run_pod", {}, *(match("pod", event(AUDIT, 0, audit("get", "a", "bob"), line)) for line in (1, 2)))
+    assert incident(document(Alert("ab" * 16, fired))).proof[0] == "2 events at one moment"
+
+
 def test_the_time_line_joins_its_steps_by_what_names_the_thing() -> None:
     lines = [(entry.label, entry.join, entry.exact) for entry in incident_lines(document(chain_alert()))]
     assert lines == [
@@ -63,7 +69,35 @@ def test_a_pod_and_its_container_are_one_moment_with_what_was_new() -> None:
 def test_a_link_by_time_says_so() -> None:
     rules = replace(RULES, correlations=tuple(replace(rule, link_exact=False) for rule in RULES.correlations))
     told = orjson.loads(alert_document(chain_alert(), rules, CONTEXT).body)
-    assert incident_lines(told)[2].join == f"run id {RUN_ID} · by time only"
+    entry = incident_lines(told)[2]
+    assert (entry.join, entry.exact) == (f"run id {RUN_ID}", False)
+
+
+def told_with_a_poll_in_between() -> dict[str, Any]:
+    """The chain with the workflow's uid in its evidence, and a request after it that has nothing to do with the pod."""
+    told = document(chain_alert())
+    evidence = told["streamer"]["evidence"]
+    evidence[2]["fields"]["workload"]["uid"] = "8d0e"
+    poll = deepcopy(evidence[1])
+    poll["event"] |= {"id": "ab" * 16, "time": "2026-11-23T10:02:41.403000Z"}
+    poll["source"] = {"file": "containers.ndjson", "line": 99}
+    evidence.insert(3, poll)
+    return told
+
+
+def test_a_join_names_the_entry_it_leads_back_to_if_that_is_not_the_one_before() -> None:
+    entries = incident_lines(told_with_a_poll_in_between())
+    assert [(entry.join, entry.since[11:23]) for entry in entries[3:5]] == [
+        (f"run id {RUN_ID}", ""),
+        ("workflow uid 8d0e", "10:02:40.934"),
+    ]
+
+
+def test_a_join_names_no_entry_where_it_leads_to_the_one_before_or_none_is_known() -> None:
+    told = told_with_a_poll_in_between()
+    del told["streamer"]["evidence"][3]
+    assert [entry.since for entry in incident_lines(told)] == [""] * 5
+    assert [entry.since for entry in incident_lines(document(chain_alert()))] == [""] * 5
 
 
 def test_a_run_of_similar_events_is_folded_with_its_true_count() -> None:

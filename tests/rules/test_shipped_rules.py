@@ -116,3 +116,14 @@ def test_only_rules_that_people_should_hear_of_alert_by_themselves() -> None:
         "anonymous_notebook_miner",
         "anonymous_run_miner",
     ]
+
+
+def test_the_patterns_of_a_miner_are_the_same_with_and_without_a_pod_uid() -> None:
+    patterns, without = (
+        yaml.safe_load((ROOT / "rules/kubernetes/cryptomining" / name).read_text(encoding="utf-8"))["detection"]
+        for name in ("miner_output_line.yml", "miner_line_without_uid.yml")
+    )
+
+    assert {name.removeprefix("line_"): test for name, test in without.items() if name.startswith("line_")} == {
+        name: test for name, test in patterns.items() if name != "condition"
+    }

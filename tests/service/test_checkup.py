@@ -86,7 +86,11 @@ def test_doctor_finds_something_wrong_with_exit_code_1_and_nothing_with_0(tmp_pa
         ({}, (), "there is nothing to set up"),
         ({"kafka": {}}, ("--prune", "old"), "--prune: 'old' is no length of time"),
         ({"kafka": {}}, ("--prune", "1h"), "--prune takes a day or more"),
-        ({"elasticsearch": {"hosts": ["nonsense"]}}, (), "elasticsearch:"),
+        (
+            {"elasticsearch": {"hosts": ["nonsense"]}},
+            (),
+            "`elasticsearch.hosts`: write URLs with scheme, host and port",
+        ),
     ],
 )
 def test_setup_that_cannot_be_done_is_a_sentence(tmp_path, configured, settings, arguments, message):

@@ -88,7 +88,22 @@ def test_the_designs_own_example_is_read(load):
             "did you mean `lateness`?",
         ),
         (BASE.replace("30s", "30"), "{path}:2:36: `sources.0.lateness`: 30 is no length of time", None),
-        (BASE.replace("audit,", "audits,"), "{path}:2:23: `sources.0.kind`: Input should be 'audit'", None),
+        (
+            BASE.replace("audit,", "audits,"),
+            "{path}:2:23: `sources.0.kind`: this must be one of audit, containers",
+            "did you mean `audit`?",
+        ),
+        (BASE + "rules: shipped\n", "{path}:3:1: `rules`: this must be a list", "write it as [one, another]"),
+        (BASE + "http: 8080\n", "{path}:3:1: `http`: this must be a mapping", "write it as {key: value}"),
+        (BASE + "http: {port: many}\n", "{path}:3:8: `http.port`: this must be a whole number", None),
+        (BASE + "http: {port: -1}\n", "{path}:3:8: `http.port`: this must be at least 0", None),
+        (BASE + "http: {enabled: perhaps}\n", "{path}:3:8: `http.enabled`: this must be true or false", None),
+        (BASE + "cluster: 7\n", "{path}:3:1: `cluster`: this must be text", "put it in quotes"),
+        ("sources: []\n", "{path}:1:1: `sources`: this must not be empty", None),
+        ("sources:\n\t- {file: a}\n", "{path}:2:1: ", "indent with blanks: YAML allows no tabs there"),
+        (BASE + "kafka: {bootstrap_servers: 'a b'}\n", "{path}:3:9: `kafka.bootstrap_servers`: write host:port", None),
+        (BASE + "elasticsearch: {hosts: ['127.0.0.1:9200']}\n", "`elasticsearch.hosts`: write URLs with scheme", None),
+        (BASE + "elasticsearch: {hosts: ['http://a:b']}\n", "`elasticsearch.hosts`: write URLs with scheme", None),
         (BASE.replace("kind: audit,", ""), "{path}:2:5: `sources.0.kind` is missing", None),
         (
             BASE + "cluster: a\ncluster: b\n",
@@ -121,7 +136,8 @@ def test_what_cannot_work_is_a_sentence_with_its_place(load, text, message, hint
         ("STREAMER_HTTP__PORTS", "1", "environment STREAMER_HTTP__PORTS: there is no setting `ports`"),
         ("STREAMER_HTTP__PORT__X", "1", "there is no setting `x`"),
         ("STREAMER_HTTP__PORT", "many", "environment STREAMER_HTTP__PORT: `http.port`"),
-        ("STREAMER_RULES", "a,b", "lists and mappings are written as JSON"),
+        ("STREAMER_RULES", "a,b", "environment STREAMER_RULES: lists and mappings are written as JSON"),
+        ("STREAMER_ELASTICSEARCH__HOSTS", "x", "environment STREAMER_ELASTICSEARCH__HOSTS: lists and mappings"),
     ],
 )
 def test_what_cannot_work_in_the_environment_is_named(load, name, value, message):
@@ -156,6 +172,23 @@ def test_a_secret_comes_from_its_setting_or_its_file_and_never_both(tmp_path):
         secret(SecretStr("x"), path, "elasticsearch.api_key")
     with pytest.raises(SettingsError, match="cannot be read"):
         secret(None, tmp_path / "nothing", "elasticsearch.api_key")
+
+
+@pytest.mark.parametrize("servers", ["a:1", "a", "a:1,b:2", "a:1, b:2", "[::1]:9092", "broker-0.kafka.svc:9092"])
+def test_brokers_are_hosts_with_ports(load, servers):
+    assert load(BASE, kafka={"bootstrap_servers": servers}).kafka.bootstrap_servers == servers
+
+
+def test_a_password_in_a_url_is_refused_and_not_repeated(load):
+    with pytest.raises(SettingsError, match="must not hold a password") as caught:
+        load(BASE + "elasticsearch: {hosts: ['https://elastic:hush@es.example:9200']}\n")
+    assert "hush" not in str(caught.value)
+
+
+def test_a_secret_of_the_wrong_type_is_not_repeated(load):
+    with pytest.raises(SettingsError, match="must be text") as caught:
+        load(BASE + "kafka: {security: {password: 31415926}}\n")
+    assert "31415926" not in str(caught.value)
 
 
 def test_secrets_never_show(load):
