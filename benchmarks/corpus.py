@@ -175,7 +175,31 @@ def _lease(rng: random.Random) -> dict[str, Any]:
 def _pod(rng: random.Random) -> dict[str, Any]:
     namespace = rng.choice(_NAMESPACES[:30])
     name = f"web-{rng.randrange(16**6):06x}"
-    spec = {
+    spec = _web_pod(namespace, name, rng)
+    made = {
+        **spec,
+        "metadata": {**spec["metadata"], "name": name, "uid": f"{hash_of(name)}-4444-4444-8444-444444444444"},
+    }
+    return {
+        "uri": f"/api/v1/namespaces/{namespace}/pods",
+        "verb": "create",
+        "user": {
+            "username": "system:serviceaccount:kube-system:replicaset-controller",
+            "groups": ["system:serviceaccounts", "system:authenticated"],
+        },
+        "ip": "10.1.0.2",
+        "agent": "kube-controller-manager/v1.33.1 (linux/amd64) kubernetes/8adc0f0/replicaset-controller",
+        "ref": {"resource": "pods", "namespace": namespace, "apiVersion": "v1"},
+        "code": 201,
+        "requestObject": spec,
+        "responseObject": made,
+        "by": "system:controller:replicaset-controller",
+    }
+
+
+def _web_pod(namespace: str, name: str, rng: random.Random) -> dict[str, Any]:
+    """The pod of a web server as its ReplicaSet asks for it."""
+    return {
         "kind": "Pod",
         "apiVersion": "v1",
         "metadata": {
@@ -206,25 +230,6 @@ def _pod(rng: random.Random) -> dict[str, Any]:
             "serviceAccountName": "web",
             "volumes": [{"name": "tmp", "emptyDir": {}}],
         },
-    }
-    made = {
-        **spec,
-        "metadata": {**spec["metadata"], "name": name, "uid": f"{hash_of(name)}-4444-4444-8444-444444444444"},
-    }
-    return {
-        "uri": f"/api/v1/namespaces/{namespace}/pods",
-        "verb": "create",
-        "user": {
-            "username": "system:serviceaccount:kube-system:replicaset-controller",
-            "groups": ["system:serviceaccounts", "system:authenticated"],
-        },
-        "ip": "10.1.0.2",
-        "agent": "kube-controller-manager/v1.33.1 (linux/amd64) kubernetes/8adc0f0/replicaset-controller",
-        "ref": {"resource": "pods", "namespace": namespace, "apiVersion": "v1"},
-        "code": 201,
-        "requestObject": spec,
-        "responseObject": made,
-        "by": "system:controller:replicaset-controller",
     }
 
 

@@ -193,6 +193,21 @@ def test_a_partition_not_heard_of_holds_everything_that_waits_for_the_watermark(
     assert {rule for rule, _, _ in told(released)} == {"44444444-4444-4444-8444-444444444444"}
 
 
+@pytest.mark.parametrize(
+    "stray", [b"not json at all", audit(366 * 86_400, "get", "nodes")], ids=["broken", "next year"]
+)
+def test_one_bad_record_in_a_topic_that_is_a_day_behind_hides_nothing_after_it(stray: bytes) -> None:
+    """[T3] neither closes a window nor hides anything; [G1] no miss."""
+    subject = Engine(load_text(RULES).ok())
+    subject.expect(("audit", 0), Source("audit", "audit", cluster="c1"), is_file=False)
+    a_day_later = round(START.timestamp() * 1e6) + 86_400_000_000
+    lines = [audit(0, "get", "secrets"), stray, audit(5, "create", "pods")]
+
+    output = subject.feed([Record(line, Position("audit", 0, n, False), a_day_later) for n, line in enumerate(lines)])
+
+    assert [firing.rule for firing in output.firings] == ["33333333-3333-4333-8333-333333333333"]
+
+
 def test_a_record_of_an_undeclared_partition_is_refused() -> None:
     stray = Record(b"{}", Position("stray", 0, 1, True))
 

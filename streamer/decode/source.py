@@ -22,6 +22,12 @@ ACCESS_LOG_CONTAINERS: Final = (
 """``namespace/pod prefix/container``; ``*`` matches anything. Only their lines are read as access lines."""
 
 
+def is_container_pattern(text: str) -> bool:
+    """Whether a text has the form of :data:`ACCESS_LOG_CONTAINERS`."""
+    parts = text.split("/")
+    return len(parts) == 3 and all(parts)
+
+
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
     """Bounds on one record. Every byte of a log may have been written by an attacker.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ from streamer.ecs.templates import INDEX_TEMPLATE
 from streamer.errors import ServerError, SettingsError, StateError
 from streamer.local.archive import alerts
 from streamer.service.configuration import origin_of, read_tree
-from streamer.service.doors import elastic_connection_of, refuse_wrong_topics
+from streamer.service.doors import elastic_connection_of, refuse_missing_topics, refuse_wrong_topics
 from streamer.service.durations import LENGTHS_OF_TIME, format_duration
-from streamer.service.settings import ElasticsearchSettings, Settings, SourceSettings
+from streamer.service.settings import ElasticsearchSettings, KafkaSettings, Settings, SourceSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +73,29 @@ async def checkup(settings: Settings) -> list[Finding]:
     findings = [_source(source) for source in settings.sources if source.file is not None]
     findings.append(_store(settings.store))
     if settings.kafka is not None:
-        try:
-            await refuse_wrong_topics(settings.kafka)
-            findings.append(Finding(True, f"Kafka at {settings.kafka.bootstrap_servers} answers; its topics are right"))
-        except (ServerError, SettingsError) as error:
-            findings.append(Finding(False, error.message, error.hint))
+        topics = [source.kafka for source in settings.sources if source.kafka is not None]
+        findings += await _kafka(settings.kafka, topics)
     if settings.elasticsearch is not None:
         findings.append(await _elasticsearch(settings.elasticsearch))
+    return findings
+
+
+async def _kafka(kafka: KafkaSettings, topics: Sequence[str]) -> list[Finding]:
+    """One finding for our own topics, one for the raw topics; only one if Kafka is away."""
+    findings: list[Finding] = []
+    try:
+        await refuse_wrong_topics(kafka)
+        findings.append(Finding(True, f"Kafka at {kafka.bootstrap_servers} answers; streamer's own topics are right"))
+    except SettingsError as error:
+        findings.append(Finding(False, error.message, error.hint))
+    except ServerError as error:
+        return [Finding(False, error.message, error.hint)]
+    if topics:
+        try:
+            await refuse_missing_topics(kafka, topics)
+            findings.append(Finding(True, f"raw topics to read from are there: {', '.join(topics)}"))
+        except ServerError as error:
+            findings.append(Finding(False, error.message, error.hint))
     return findings
 
 

@@ -100,11 +100,11 @@ class Courier(Generic[_Item, _Id]):
                 except (ServerError, SettingsError) as error:
                     await self._fail(error)
                     continue
+                if empty and self._closing.is_set():
+                    return  # the sink was not asked: whether it is back is not known
                 self.outage.back()
                 self._backoff.reset()
                 if empty:
-                    if self._closing.is_set():
-                        return
                     await self._more.wait()
         finally:
             await self._sink.stop()

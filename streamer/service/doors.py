@@ -114,6 +114,17 @@ async def refuse_wrong_topics(kafka: KafkaSettings) -> None:
         raise SettingsError("; ".join(problems), hint="`streamer setup` creates topics; it never changes existing ones")
 
 
+async def refuse_missing_topics(kafka: KafkaSettings, topics: Sequence[str]) -> None:
+    """The raw topics must be there before anything can be read.
+
+    Raises:
+        ServerError: Kafka is away, or one does not exist or may not be seen.
+    """
+    from streamer.kafka.topics import partitions_of  # noqa: PLC0415
+
+    await partitions_of(connection_of(kafka), topics)
+
+
 def elastic_connection_of(elasticsearch: ElasticsearchSettings) -> ElasticConnection:
     """How to reach Elasticsearch; secrets in files are read by the door itself, again when they are refused.
 

@@ -118,33 +118,33 @@ class _Service:
     async def run(self, stop: asyncio.Event) -> None:
         """Everything, in the order of the module's docstring."""
         http = self._http()
-        helpers = [asyncio.create_task(courier.run(), name=courier.name) for courier in self._couriers]
-        helpers.append(asyncio.create_task(self._keep_house(), name="housekeeping"))
+        parts = [asyncio.create_task(courier.run(), name=courier.name) for courier in self._couriers]
+        parts.append(asyncio.create_task(self._keep_house(), name="housekeeping"))
         if http is not None:
-            helpers.append(asyncio.create_task(http.run(), name="http"))
+            parts.append(asyncio.create_task(http.run(), name="http"))
         try:
-            await self._until_done(stop, helpers)
-            await self._drain(helpers[: len(self._couriers)])
+            await self._until_done(stop, parts)
+            await self._drain(parts[: len(self._couriers)])
         finally:
             await self._feeds.stop()
             if http is not None:
                 http.stop()
-            for task in helpers:
+            for task in parts:
                 if task.get_name() != "http":
                     task.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
+            await asyncio.gather(*parts, return_exceptions=True)
             _log.info("stopped", steps=self._steps.stored)
 
-    async def _until_done(self, stop: asyncio.Event, helpers: Sequence[asyncio.Task[None]]) -> None:
-        """Until the input ends or ``stop`` is set; a helper that fails, or ends, fails the service."""
+    async def _until_done(self, stop: asyncio.Event, parts: Sequence[asyncio.Task[None]]) -> None:
+        """Until the input ends or ``stop`` is set; a part that fails, or ends, fails the service."""
         work = asyncio.create_task(self._work(stop), name="steps")
         stopping = asyncio.create_task(_wait_for(stop), name="stop")
         try:
-            await asyncio.wait({work, stopping, *helpers}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({work, stopping, *parts}, return_when=asyncio.FIRST_COMPLETED)
             if stopping.done() and self._started:
                 # A running step is finished. Waiting for a server that is away, before the first, is not.
                 await asyncio.wait({work}, timeout=_LAST_STEP_S)
-            for task in (work, *helpers):
+            for task in (work, *parts):
                 if task.done():
                     task.result()
             if not (work.done() or stopping.done()):

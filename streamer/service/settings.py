@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from streamer.decode.source import SourceKind
+from streamer.decode.source import ACCESS_LOG_CONTAINERS, SourceKind, is_container_pattern
 from streamer.service.durations import DurationUs
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -49,6 +49,16 @@ class SourceSettings(_Group):
     """How far a stamp may be ahead of the broker's, default 2m; beyond it the broker's stamp counts."""
     trusted_proxies: Annotated[int, Field(ge=0, le=16)] = 0
     """How many proxies in front append to ``x-forwarded-for``. Default 0: no other's word counts."""
+    access_logs: tuple[str, ...] = ACCESS_LOG_CONTAINERS
+    """Whose lines are requests: ``namespace/beginning of the pod's name/container``, ``*`` for anything. It replaces the
+    default, the gateways and proxies of a Kubeflow cluster: elsewhere a line that looks like a request is only text."""
+
+    @field_validator("access_logs")
+    @classmethod
+    def _patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(map(is_container_pattern, patterns)):
+            raise ValueError("write namespace/pod/container with * for anything, for example istio-system/my-gateway/*")
+        return patterns
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:

@@ -49,6 +49,7 @@ def source_of(settings: Settings, source: SourceSettings) -> Source:
         max_clock_lead_us=source.max_clock_lead,
         idle_after_us=source.idle_after,
         trusted_proxies=source.trusted_proxies,
+        access_log_containers=source.access_logs,
         limits=DecodeLimits(record_bytes=settings.limits.record_bytes),
     )
 

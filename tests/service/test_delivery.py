@@ -81,6 +81,20 @@ async def test_a_sink_that_is_away_is_retried_without_end_and_said_once():
     ]
 
 
+async def test_a_sink_that_stays_away_until_the_end_is_not_said_to_be_back():
+    sink = Sink(start_failures=1_000)
+    courier = courier_of(sink, Outbox())
+    with capture_logs() as logs:
+        task = asyncio.create_task(courier.run())
+        async with asyncio.timeout(5):
+            while not courier.outage.is_on:
+                await asyncio.sleep(0.001)
+            courier.close()
+            await task
+    assert [entry["event"] for entry in logs] == ["not available; trying again until it is"]
+    assert courier.outage.is_on
+
+
 async def test_an_error_that_a_person_must_repair_is_said_by_its_reason():
     sink = Sink(ServerError("gone"), *[ServerError("wrong key", retriable=False)] * 3)
     with capture_logs() as logs:
