@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from streamer.decode import DecodeLimits, Source, guess_kind
-from streamer.decode.source import SourceKind
+from streamer.decode.source import ACCESS_LOG_CONTAINERS, SourceKind
 from streamer.errors import SettingsError
 from streamer.local.lines import Lines
 
@@ -62,9 +62,15 @@ class Opened:
         """Why the file could not be read to its end; empty if it could."""
         return self.progress.damaged
 
-    def source(self, cluster: str, lateness_us: int) -> Source:
+    def source(self, cluster: str, lateness_us: int, access_logs: tuple[str, ...] = ACCESS_LOG_CONTAINERS) -> Source:
         """The recording as a source of records."""
-        return Source(name=self.name, kind=self.kind, cluster=cluster, lateness_us=lateness_us)
+        return Source(
+            name=self.name,
+            kind=self.kind,
+            cluster=cluster,
+            lateness_us=lateness_us,
+            access_log_containers=access_logs,
+        )
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from streamer.cli.rules_in_force import placeholder_values, rules_in_force
 from streamer.cli.style import messages
 from streamer.cli.summary import Tally, print_summary
 from streamer.cli.telling import FiringsTeller, JsonTeller, Teller, TextTeller
-from streamer.decode.source import SourceKind
+from streamer.decode.source import ACCESS_LOG_CONTAINERS, SourceKind, is_container_pattern
 from streamer.errors import SettingsError
 from streamer.service.durations import parse_duration
 from streamer.sigma.rules import LEVELS, Level, RuleSet
@@ -40,6 +40,14 @@ def replay(  # noqa: PLR0913, PLR0917 - one argument per option
     ] = None,
     cluster: Annotated[str, typer.Option(help="Cluster name where records do not tell.", metavar="NAME")] = "default",
     lateness: Annotated[str, typer.Option(help="How far out of order events may be.", metavar="TIME")] = "10s",
+    access_logs: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Whose lines are requests: namespace/pod/container, `*` for anything; `*/*/*` for kubectl's output. "
+            "Repeatable. Default: the usual gateways.",
+            metavar="PATTERN",
+        ),
+    ] = None,
     baseline: Annotated[
         list[str] | None,
         typer.Option(help="History, so that rules know what is usual. Its alerts are not shown.", metavar="FILE"),
@@ -63,7 +71,7 @@ def replay(  # noqa: PLR0913, PLR0917 - one argument per option
 
     Example: streamer replay audit.log.gz pods.ndjson --cluster prod-1
 
-    Example: kubectl logs -f my-pod | streamer replay - --kind containers
+    Example: tail -f /var/log/kubernetes/audit.log | streamer replay - --kind audit
     """
     if as_json and firings:
         raise SettingsError("--json and --firings both want standard output", hint="give one of them")
@@ -72,9 +80,9 @@ def replay(  # noqa: PLR0913, PLR0917 - one argument per option
     history = [open_recording(name, kind) for name in dict.fromkeys(baseline or []) if name not in files]
     if not quiet:
         _say_kinds([*opened, *history])
-    told_us = _lateness(lateness)
-    recordings = [Recording(item.source(cluster, told_us), item.lines) for item in opened]
-    recordings += [Recording(item.source(cluster, told_us), item.lines, history=True) for item in history]
+    declared = (cluster, _lateness(lateness), _patterns(access_logs))
+    recordings = [Recording(item.source(*declared), item.lines) for item in opened]
+    recordings += [Recording(item.source(*declared), item.lines, history=True) for item in history]
     teller = _teller(in_force, as_json=as_json, firings=firings, at_once=STDIN in files)
     run = Run(in_force, recordings, [*opened, *history], teller)
     run.go(show_progress=not quiet and sys.stderr.isatty() and STDIN not in files)
@@ -163,6 +171,16 @@ def _lateness(text: str) -> int:
         return parse_duration(text)
     except ValueError as error:
         raise SettingsError(f"--lateness: {error}") from error
+
+
+def _patterns(given: list[str] | None) -> tuple[str, ...]:
+    for pattern in given or ():
+        if not is_container_pattern(pattern):
+            raise SettingsError(
+                f"--access-logs: {pattern!r} does not name containers",
+                hint="write namespace/pod/container with * for anything, for example 'istio-system/my-gateway/*'",
+            )
+    return ACCESS_LOG_CONTAINERS if given is None else tuple(given)
 
 
 def _exit_code(tally: Tally, rules: RuleSet, fail_on: Level | None) -> int:

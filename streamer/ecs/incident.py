@@ -39,7 +39,7 @@ class Entry:
         join: what it has in common with earlier entries, in words: ``run id 3f2c``; empty for the first.
         exact: whether that names the thing itself; else the two are only close in time.
         since: time of the entry where that was last seen, if it is not the one before; empty where that is not known.
-        new: what was first seen with it.
+        new: images that were first seen with it.
         rules: titles of the rules that matched.
         source: where the record is, as text.
         more: how many similar events stand behind this entry and are not shown.
@@ -185,10 +185,16 @@ def _entry(item: Mapping[str, Any]) -> Entry:
         text=text,
         join=_join_text(join) if join else "",
         exact=bool(join.get("exact")),
-        new=tuple(str(value) for value in (item.get("first_seen") or {}).values()),
+        new=_new_images(item),
         rules=(item["rule"]["name"],),
         source=source_text(item.get("source")),
     )
+
+
+def _new_images(item: Mapping[str, Any]) -> tuple[str, ...]:
+    """Images only: that a run id was never seen before says nothing to a person."""
+    found = (item.get("first_seen") or {}).items()
+    return tuple(str(value) for name, value in found if "image" in name.lower() or "repository" in name.lower())
 
 
 def _labelled(kind: str, summary: str) -> tuple[str, str]:
@@ -290,7 +296,7 @@ def _what(items: list[Mapping[str, Any]]) -> tuple[str, ...]:
     privileged = False
     for item in items:
         fields = item.get("fields") or {}
-        new.update(dict.fromkeys(str(value) for value in (item.get("first_seen") or {}).values()))
+        new.update(dict.fromkeys(_new_images(item)))
         container = _object_in(fields, "container")
         workload = _object_in(fields, "workload")
         images.update(dict.fromkeys(_strings(container.get("image"))))

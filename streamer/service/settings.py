@@ -50,7 +50,7 @@ class SourceSettings(_Group):
     trusted_proxies: Annotated[int, Field(ge=0, le=16)] = 0
     """How many proxies in front append to ``x-forwarded-for``. Default 0: no other's word counts."""
     access_logs: tuple[str, ...] = ACCESS_LOG_CONTAINERS
-    """Whose lines are requests: ``namespace/beginning of the pod's name/container``, ``*`` for anything. It replaces the
+    """Whose lines are requests: ``namespace/beginning of the pod's name/container``, ``*`` for anything. Replaces the
     default, the gateways and proxies of a Kubeflow cluster: elsewhere a line that looks like a request is only text."""
 
     @field_validator("access_logs")

@@ -55,6 +55,27 @@ def container_of(step: Step) -> dict[str, Any]:
     return container
 
 
+def _workflow(run: Run, run_id: str) -> dict[str, Any]:
+    """The Workflow as its creator sends it."""
+    labels = {
+        "pipeline/runid": run_id,
+        "pipelines.kubeflow.org/kfp_sdk_version": "1.7.1",
+        "pipeline/persistedFinalState": "false",
+    }
+    templates: list[dict[str, Any]] = [
+        {"name": step.name, "container": container_of(step), "metadata": {"labels": {"pipeline/runid": run_id}}}
+        for step in run.steps
+    ]
+    return {
+        "metadata": {
+            "generateName": run.name.rpartition("-")[0] + "-",
+            "labels": labels,
+            "annotations": {"pipelines.kubeflow.org/run_name": run.title},
+        },
+        "spec": {"entrypoint": "main", "serviceAccountName": run.service_account, "templates": templates},
+    }
+
+
 def play_run(world: Recorder, at: int, run: Run) -> tuple[str, str]:
     """Everything the cluster writes from the creation of the Workflow on; gives run id and Workflow uid."""
     run_id, uid = world.uuid("run", run.name), world.uuid("workflow", run.name)
@@ -65,33 +86,8 @@ def play_run(world: Recorder, at: int, run: Run) -> tuple[str, str]:
         stream="stderr",
         labels={"app": "ml-pipeline"},
     )
-    labels = {
-        "pipeline/runid": run_id,
-        "pipelines.kubeflow.org/kfp_sdk_version": "1.7.1",
-        "pipeline/persistedFinalState": "false",
-    }
-    templates: list[dict[str, Any]] = [
-        {"name": step.name, "container": container_of(step), "metadata": {"labels": {"pipeline/runid": run_id}}}
-        for step in run.steps
-    ]
-    body = {
-        "metadata": {
-            "generateName": run.name.rpartition("-")[0] + "-",
-            "labels": labels,
-            "annotations": {"pipelines.kubeflow.org/run_name": run.title},
-        },
-        "spec": {"entrypoint": "main", "serviceAccountName": run.service_account, "templates": templates},
-    }
-    answer = {
-        **body,
-        "metadata": {
-            "name": run.name,
-            "namespace": run.namespace,
-            "uid": uid,
-            "resourceVersion": "88120",
-            **body["metadata"],
-        },
-    }
+    body = _workflow(run, run_id)
+    made = {"name": run.name, "namespace": run.namespace, "uid": uid, "resourceVersion": "88120", **body["metadata"]}
     world.request(
         at,
         verb="create",
@@ -99,7 +95,7 @@ def play_run(world: Recorder, at: int, run: Run) -> tuple[str, str]:
         namespace=run.namespace,
         user=run.creator,
         body=body,
-        response=answer,
+        response={**body, "metadata": made},
     )
     world.line(
         at + 5_000,
@@ -129,15 +125,8 @@ def play_run(world: Recorder, at: int, run: Run) -> tuple[str, str]:
     return run_id, uid
 
 
-def _play_step(world: Recorder, at: int, run: Run, place: int, run_id: str, uid: str) -> None:
-    step = run.steps[place]
-    pod = f"{run.name}-{1_000_000_000 + (int(world.uuid('node', run.name, place)[:7], 16))}"
-    pod_uid = world.uuid("pod", run.namespace, pod)
-    labels = {
-        "workflows.argoproj.io/workflow": run.name,
-        "workflows.argoproj.io/completed": "false",
-        "pipeline/runid": run_id,
-    }
+def _step_pod(run: Run, step: Step, name: str, uid: str, labels: dict[str, str]) -> dict[str, Any]:
+    """The pod of a step as Argo's controller sends it: the one who waits, and the step's own container."""
     socket = {"name": "docker-sock", "mountPath": "/var/run/docker.sock", "readOnly": True}
     wait = {
         "name": "wait",
@@ -146,9 +135,9 @@ def _play_step(world: Recorder, at: int, run: Run, place: int, run_id: str, uid:
         "volumeMounts": [socket],
         "resources": {},
     }
-    body = {
+    return {
         "metadata": {
-            "name": pod,
+            "name": name,
             "labels": labels,
             "ownerReferences": [
                 {
@@ -168,6 +157,18 @@ def _play_step(world: Recorder, at: int, run: Run, place: int, run_id: str, uid:
             "restartPolicy": "Never",
         },
     }
+
+
+def _play_step(world: Recorder, at: int, run: Run, place: int, run_id: str, uid: str) -> None:
+    step = run.steps[place]
+    pod = f"{run.name}-{1_000_000_000 + (int(world.uuid('node', run.name, place)[:7], 16))}"
+    pod_uid = world.uuid("pod", run.namespace, pod)
+    labels = {
+        "workflows.argoproj.io/workflow": run.name,
+        "workflows.argoproj.io/completed": "false",
+        "pipeline/runid": run_id,
+    }
+    body = _step_pod(run, step, pod, uid, labels)
     start = at + step.starts
     world.request(start, verb="create", resource="pods", namespace=run.namespace, user=ARGO, uid=pod_uid, body=body)
     bound(world, start + 21_000, run.namespace, pod, pod_uid)

@@ -55,44 +55,49 @@ def _sample_steps() -> list[Step]:
     ]
 
 
+def _cluster_pods(world: Recorder, at: int, day: int) -> None:
+    """What a morning starts anew: the pods of the cluster itself, its monitoring and Kubeflow."""
+    for place, node in enumerate("abc"):
+        kube_proxy(world, at + place * SECOND, f"{node}{day}x7k")
+    controller_pod(
+        world,
+        at + 5 * SECOND,
+        "kube-system",
+        f"coredns-5d78c9869d-h{day}v8k",
+        "registry.k8s.io/coredns/coredns:v1.12.1",
+    )
+    controller_pod(
+        world,
+        at + 9 * SECOND,
+        "monitoring",
+        f"node-exporter-q{day}w8z",
+        "quay.io/prometheus/node-exporter:v1.9.1",
+        owner=("DaemonSet", "node-exporter"),
+    )
+    for place, image in enumerate(
+        (
+            "frontend:1.7.0",
+            "api-server:1.7.0",
+            "persistenceagent:1.7.0",
+            "scheduledworkflow:1.7.0",
+            "workflow-controller:v3.1.6-patch-license-compliance",
+        )
+    ):
+        controller_pod(
+            world,
+            at + (20 + place) * SECOND,
+            "kubeflow",
+            f"ml-{image.partition(':')[0]}-6f9c8d7b5-k{day}x{place}w",
+            f"gcr.io/ml-pipeline/{image}",
+        )
+
+
 def baseline() -> Recorder:
     """Two days of cluster prod-1 before the campaign: the images that are known there."""
     world = Recorder("prod-1 baseline")
     for day, start in enumerate(("2026-11-21T06:00:00Z", "2026-11-22T06:00:00Z")):
         at = stamp(start)
-        for place, node in enumerate("abc"):
-            kube_proxy(world, at + place * SECOND, f"{node}{day}x7k")
-        controller_pod(
-            world,
-            at + 5 * SECOND,
-            "kube-system",
-            f"coredns-5d78c9869d-h{day}v8k",
-            "registry.k8s.io/coredns/coredns:v1.12.1",
-        )
-        controller_pod(
-            world,
-            at + 9 * SECOND,
-            "monitoring",
-            f"node-exporter-q{day}w8z",
-            "quay.io/prometheus/node-exporter:v1.9.1",
-            owner=("DaemonSet", "node-exporter"),
-        )
-        for place, image in enumerate(
-            (
-                "frontend:1.7.0",
-                "api-server:1.7.0",
-                "persistenceagent:1.7.0",
-                "scheduledworkflow:1.7.0",
-                "workflow-controller:v3.1.6-patch-license-compliance",
-            )
-        ):
-            controller_pod(
-                world,
-                at + (20 + place) * SECOND,
-                "kubeflow",
-                f"ml-{image.partition(':')[0]}-6f9c8d7b5-k{day}x{place}w",
-                f"gcr.io/ml-pipeline/{image}",
-            )
+        _cluster_pods(world, at, day)
         release(world, at + 4 * HOUR, USERS[day % 2], f"2.1{day + 1}.0")
         controller_pod(
             world,

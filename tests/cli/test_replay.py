@@ -126,6 +126,44 @@ def test_the_kind_can_be_set(capsys: pytest.CaptureFixture[str], rules: Path, lo
     assert "is taken as container logs" in ran.err
 
 
+REQUESTS = """\
+title: Refused at the door
+name: refused
+id: 00000000-0000-4000-8000-0000000000a9
+description: A gateway refused a request.
+logsource: {category: webserver}
+detection:
+    selection: {sc-status: 403}
+    condition: selection
+level: low
+"""
+REFUSED = b'203.0.113.7 - - [01/Jan/2026:00:00:01 +0000] "GET /pipeline/ HTTP/1.1" 403 12 "-" "curl/8.0"'
+
+
+@pytest.mark.parametrize(
+    ("patterns", "alerts"),
+    [((), 0), (("*/*/*",), 1), (("*/*/authservice", "*/*/*"), 1), (("*/*/authservice",), 0)],
+)
+def test_whose_lines_are_requests_can_be_said(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, patterns: tuple[str, ...], alerts: int
+) -> None:
+    """Lines as ``kubectl logs`` prints them do not name their pod."""
+    (tmp_path / "requests.yml").write_text(REQUESTS)
+    lines = write(tmp_path / "gateway.log", REFUSED)
+    options = [part for pattern in patterns for part in ("--access-logs", pattern)]
+    ran = run(capsys, "replay", lines, "--rules", tmp_path / "requests.yml", "--kind", "containers", "--json", *options)
+    assert (ran.code, len(ran.out.splitlines())) == (0, alerts)
+
+
+@pytest.mark.parametrize("pattern", ["gateway", "a/b/c/d", "a//c", ""])
+def test_a_pattern_that_names_no_containers_is_wrong_use(
+    capsys: pytest.CaptureFixture[str], rules: Path, log: Path, pattern: str
+) -> None:
+    ran = run(capsys, "replay", log, "--rules", rules, f"--access-logs={pattern}")
+    assert ran.code == 2
+    assert "--access-logs" in ran.err
+
+
 @pytest.mark.parametrize(("level", "code"), [("low", 1), ("high", 1), ("critical", 0)])
 def test_fail_on_finds_its_level_or_a_higher_one(
     capsys: pytest.CaptureFixture[str], rules: Path, log: Path, level: str, code: int

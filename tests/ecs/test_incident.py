@@ -66,6 +66,17 @@ def test_a_pod_and_its_container_are_one_moment_with_what_was_new() -> None:
     assert pod.text.startswith("argo created pod sequential-pipeline-x7k2p-1483 in kubeflow · container main")
 
 
+def test_first_seen_is_said_of_images_only() -> None:
+    """A rule may look for the first event of a run; that its id is new is no news to anybody."""
+    told = document(chain_alert())
+    told["streamer"]["evidence"][0]["first_seen"] = {"run_id": RUN_ID}
+    entries = incident_lines(told)
+    assert [entry.new for entry in entries if entry.new] == [("tensorflow/tensorflow",)]
+    image, *others = incident(told).what
+    assert image.endswith("(first seen)")
+    assert not [phrase for phrase in others if "first seen" in phrase]
+
+
 def test_a_link_by_time_says_so() -> None:
     rules = replace(RULES, correlations=tuple(replace(rule, link_exact=False) for rule in RULES.correlations))
     told = orjson.loads(alert_document(chain_alert(), rules, CONTEXT).body)

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from streamer.kafka import KafkaConnection, create_topics, plan_topics
 from streamer.local.store import SqliteStore
 from streamer.service.checkup import checkup, in_force
 from streamer.service.configuration import load_settings
+from tests.servers.topics import make_topic
 from tests.service.test_run import free_port, streamer
 
 
@@ -66,6 +68,23 @@ async def test_servers_that_are_away_are_said(tmp_path, configured):
     assert [finding.fine for finding in findings[-2:]] == [False, False]
     assert kafka in findings[-2].sentence
     assert elasticsearch in findings[-1].sentence
+
+
+async def test_raw_topics_that_are_not_there_are_said_beside_our_own(tmp_path, configured, kafka_address, unique):
+    raw, other = f"{unique}-audit", f"{unique}-logs"
+    kafka = {"bootstrap_servers": kafka_address, "topic_prefix": f"{unique}.", "partitions": 1, "replication": 1}
+    sources = [{"kafka": raw, "kind": "audit"}, {"kafka": other, "kind": "containers"}]
+    path = configured(sources=sources, store=str(tmp_path / "streamer.db"), kafka=kafka)
+    settings = load_settings(path, environment={})
+    await create_topics(KafkaConnection(kafka_address), plan_topics(f"{unique}.", partitions=1, replication=1))
+    await make_topic(kafka_address, raw)
+    ours, missing = (await checkup(settings))[1:]
+    assert ours.fine
+    assert not missing.fine
+    assert f"has no topic {other} that we may see" in missing.sentence
+    assert missing.hint
+    await make_topic(kafka_address, other)
+    assert [finding.fine for finding in await checkup(settings)] == [True, True, True]
 
 
 def test_doctor_finds_something_wrong_with_exit_code_1_and_nothing_with_0(tmp_path, configured):

@@ -33,10 +33,12 @@ class Sink:
         self.took: list[str] = []
         self.stopped = False
         self.delivered = asyncio.Event()
+        self.refused = asyncio.Event()
 
     async def start(self) -> None:
         if self.start_failures:
             self.start_failures -= 1
+            self.refused.set()
             raise ServerError("refused")
 
     async def deliver(self, items):
@@ -86,10 +88,9 @@ async def test_a_sink_that_stays_away_until_the_end_is_not_said_to_be_back():
     courier = courier_of(sink, Outbox())
     with capture_logs() as logs:
         task = asyncio.create_task(courier.run())
+        await sink.refused.wait()
+        courier.close()
         async with asyncio.timeout(5):
-            while not courier.outage.is_on:
-                await asyncio.sleep(0.001)
-            courier.close()
             await task
     assert [entry["event"] for entry in logs] == ["not available; trying again until it is"]
     assert courier.outage.is_on

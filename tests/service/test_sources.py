@@ -5,11 +5,13 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
+from streamer.decode.source import ACCESS_LOG_CONTAINERS
 from streamer.errors import ServerError, StateError
 from streamer.model import Position, Record
 from streamer.ports import Batch
 from streamer.service.patience import Backoff, Outage
-from streamer.service.sources import Feed, Feeds, _log
+from streamer.service.settings import Settings
+from streamer.service.sources import Feed, Feeds, _log, source_of
 
 
 def record(source: str, offset: int) -> Record:
@@ -56,6 +58,19 @@ def feed_of(reader: Reader, positions=None) -> Feed:
     feed = Feed(reader, frozenset({reader.name}), False, {}, Outage("reading", _log), Backoff(0.001, 0.01))
     feed.stored(positions or {})
     return feed
+
+
+def test_whose_lines_are_requests_is_said_per_source():
+    settings = Settings(
+        sources=[
+            {"kafka": "gateways", "kind": "containers", "access_logs": ["edge/my-gateway/*"]},
+            {"kafka": "others", "kind": "containers", "access_logs": []},
+            {"kafka": "usual", "kind": "containers"},
+        ],
+        kafka={},
+    )
+    declared = [source_of(settings, source).access_log_containers for source in settings.sources]
+    assert declared == [("edge/my-gateway/*",), (), ACCESS_LOG_CONTAINERS]
 
 
 async def test_a_reader_starts_at_its_own_positions_only():
