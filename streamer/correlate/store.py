@@ -105,27 +105,38 @@ class Store:
     def changes(self) -> dict[bytes, bytes | None]:
         """Entries that changed since the last call."""
         found: dict[bytes, bytes | None] = dict.fromkeys(self._orphans)
-        self._orphans = {}
         for rule in self._unwritten:
             found[codec.encode_key("rule", rule)] = codec.encode(self._meanings[rule])
-        self._unwritten = {}
         if self.clock_changed:
             found[codec.encode_key("time")] = self._clock()
-            self.clock_changed = False
         for host in self._hosts.values():
             found |= self._host_changes(host)
         for rule, detection in self._detections.items():
             for key, time in detection.changed:
                 found[codec.encode_key("told", rule, key, time)] = detection.stored((key, time))
-            detection.changed = {}
         for rule, alerter in self._alerters.items():
             for key in alerter.book.changed:
                 found[codec.encode_key("open", rule, key)] = alerter.book.stored(key)
-            alerter.book.changed = {}
+        self.forget_changes()
+        return found
+
+    @staticmethod
+    def _host_changes(host: Host) -> dict[bytes, bytes | None]:
+        found: dict[bytes, bytes | None] = {
+            codec.encode_key("part", host.name, key, *part): None for key, part in host.gone
+        }
+        for key in host.touched:
+            state = host.states[key]
+            for part in state.changed:
+                found[codec.encode_key("part", host.name, key, *part)] = state.stored(part)
+        for cluster in host.beginnings.changed:
+            found[codec.encode_key("from", host.name, cluster)] = codec.encode(host.beginnings.first[cluster])
+        if host.pressure.changed:
+            found[codec.encode_key("full", host.name)] = codec.encode(host.pressure.state())
         return found
 
     def forget_changes(self) -> None:
-        """Nobody will store what has changed so far."""
+        """What has changed so far is told, or nobody will store it: the next :meth:`changes` begins here."""
         self._orphans, self._unwritten, self.clock_changed = {}, {}, False
         for host in self._hosts.values():
             host.gone = {}
@@ -138,26 +149,6 @@ class Store:
             detection.changed = {}
         for alerter in self._alerters.values():
             alerter.book.changed = {}
-
-    @staticmethod
-    def _host_changes(host: Host) -> dict[bytes, bytes | None]:
-        found: dict[bytes, bytes | None] = {
-            codec.encode_key("part", host.name, key, *part): None for key, part in host.gone
-        }
-        host.gone = {}
-        for key in host.touched:
-            state = host.states[key]
-            for part in state.changed:
-                found[codec.encode_key("part", host.name, key, *part)] = state.stored(part)
-            state.changed = {}
-        host.touched = {}
-        for cluster in host.beginnings.changed:
-            found[codec.encode_key("from", host.name, cluster)] = codec.encode(host.beginnings.first[cluster])
-        host.beginnings.changed = {}
-        if host.pressure.changed:
-            found[codec.encode_key("full", host.name)] = codec.encode(host.pressure.state())
-            host.pressure.changed = False
-        return found
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
