@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from streamer.correlate import Clocks, CorrelateLimits, Correlator, RestoreReport, Told
+from streamer.correlate import Clocks, CorrelateLimits, Correlator, Counters, RestoreReport, Told
 from streamer.decode import Decoded, Decoder, Source
 from streamer.detect import Detector, RuleFailure
 from streamer.model import Alert, DeadLetter, Event, Firing, Match, Notice, Record
@@ -42,6 +42,14 @@ class Output:
         self.alerts += told.alerts
         self.firings += told.firings
         self.notices += told.notices
+
+    def join(self, more: Output) -> None:
+        """Append what a later call told."""
+        self.alerts += more.alerts
+        self.firings += more.firings
+        self.notices += more.notices
+        self.dead_letters += more.dead_letters
+        self.failures += more.failures
 
 
 @dataclass(slots=True)
@@ -81,18 +89,31 @@ class Engine:
         rules: all rules that run together.
         limits: bounds on correlation state.
         start_us: where the stream begins, for the ``cold_start`` mark; ``None`` takes the first event time seen.
+        counters: of an engine that this one replaces, to go on counting; likewise ``correlated``.
     """
 
-    def __init__(self, rules: RuleSet, *, limits: CorrelateLimits | None = None, start_us: int | None = None) -> None:
+    def __init__(
+        self,
+        rules: RuleSet,
+        *,
+        limits: CorrelateLimits | None = None,
+        start_us: int | None = None,
+        counters: EngineCounters | None = None,
+        correlated: Counters | None = None,
+    ) -> None:
         self.rules = rules
-        self.counters = EngineCounters()
+        self.counters = counters if counters is not None else EngineCounters()
+        self._limits = limits or CorrelateLimits()
+        self._start_us = start_us
         self._detector = Detector(rules)
-        self.correlator = Correlator(rules, limits or CorrelateLimits(), start_us=start_us)
+        self.correlator = Correlator(rules, self._limits, start_us=start_us, counters=correlated)
         self.clocks = Clocks()
         self._sources: dict[Partition, Source] = {}
         self._decoders: dict[Partition, Decoder] = {}
         self._stored_decoders: dict[Partition, bytes] = {}
         self._touched: set[Partition] = set()
+        self._written: dict[Partition, bytes] = {}
+        self._unstored: dict[bytes, bytes | None] = {}
 
     def expect(self, partition: Partition, source: Source, *, is_file: bool) -> None:
         """Declare a partition. It holds the watermark until it is heard of, idle or ended. Repeating does no harm."""
@@ -103,6 +124,7 @@ class Engine:
         stored = self._stored_decoders.pop(partition, None)
         if stored is not None:
             decoder.restore(stored)
+            self._written[partition] = stored
         self._decoders[partition] = decoder
         self.clocks.expect(partition, lateness_us=source.lateness_us, is_file=is_file)
 
@@ -152,9 +174,13 @@ class Engine:
 
     def changes(self) -> dict[bytes, bytes | None]:
         """State entries changed since the last call; ``None`` deletes one."""
-        entries = {_CORRELATOR + key: value for key, value in self.correlator.changes().items()}
+        entries, self._unstored = self._unstored, {}
+        entries |= {_CORRELATOR + key: value for key, value in self.correlator.changes().items()}
         for partition in sorted(self._touched):
-            entries[_decoder_key(partition)] = self._decoders[partition].snapshot()
+            unfinished = self._decoders[partition].snapshot()
+            if unfinished != self._written.get(partition, b""):
+                entries[_decoder_key(partition)] = unfinished or None
+                self._written[partition] = unfinished
         self._touched.clear()
         entries[_CLOCKS] = self.clocks.snapshot()
         return entries
@@ -163,12 +189,16 @@ class Engine:
         """Let go of what :meth:`changes` would tell. Callers that store nothing call it now and then: it is memory."""
         self.correlator.forget_changes()
         self._touched.clear()
+        self._unstored = {}
 
     def snapshot(self) -> dict[bytes, bytes]:
         """The whole state as entries."""
         entries = {_CORRELATOR + key: value for key, value in self.correlator.snapshot().items()}
         for partition, decoder in self._decoders.items():
-            entries[_decoder_key(partition)] = decoder.snapshot()
+            unfinished = decoder.snapshot()
+            if unfinished:
+                entries[_decoder_key(partition)] = unfinished
+        entries |= {_decoder_key(partition): stored for partition, stored in self._stored_decoders.items()}
         entries[_CLOCKS] = self.clocks.snapshot()
         return entries
 
@@ -186,10 +216,39 @@ class Engine:
                 partition = (name.decode(), int(number))
                 if partition in self._decoders:
                     self._decoders[partition].restore(value)
+                    self._written[partition] = value
                 else:
                     self._stored_decoders[partition] = value
         inner = {key[len(_CORRELATOR) :]: value for key, value in entries.items() if key.startswith(_CORRELATOR)}
-        return self.correlator.restore(inner)
+        return self.correlator.restore(inner, anew_us=self.clocks.newest())
+
+    def emptied(self, rules: RuleSet | None = None) -> Engine:
+        """An engine to be used instead of this one that knows nothing yet, with the same rules or others."""
+        return Engine(
+            self.rules if rules is None else rules,
+            limits=self._limits,
+            start_us=self._start_us,
+            counters=self.counters,
+            correlated=self.correlator.counters,
+        )
+
+    def reload(self, rules: RuleSet) -> tuple[Engine, RestoreReport]:
+        """An engine that goes on from here with other rules, to be used instead of this one, between two batches.
+
+        Rules of unchanged meaning keep their state. Others begin anew with what comes from now on; a firing of theirs
+        that looks back beyond the newest event heard of is marked ``cold_start``. Readers' partitions, clocks and
+        counters are the same objects as before.
+        """
+        other = self.emptied(rules)
+        other.clocks = self.clocks
+        other._sources, other._decoders = self._sources, self._decoders  # noqa: SLF001 (one of us)
+        other._stored_decoders, other._written = self._stored_decoders, self._written  # noqa: SLF001
+        other._touched = self._touched  # noqa: SLF001
+        report = other.correlator.restore(self.correlator.snapshot(), anew_us=self.clocks.newest())
+        # Last, for it cannot be taken back: if anything above fails, this engine goes on.
+        unstored = {_CORRELATOR + key: value for key, value in self.correlator.changes().items()}
+        other._unstored = self._unstored | unstored  # noqa: SLF001
+        return other, report
 
     def _count(self, decoded: Decoded, output: Output) -> None:
         self.counters.skipped += decoded.skipped

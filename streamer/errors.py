@@ -9,6 +9,7 @@
     ├── SettingsError        the operator: configuration that cannot work
     ├── StateError           the operator: stored state that cannot be continued (newer schema, cut log)
     └── ServerError          the operator: a server is away (``retriable``) or does not fit (not ``retriable``)
+        └── LedgerLost       nobody: the owner of a partition throws away what it has in memory and takes over again
 
 Anything else that escapes is a defect of ours. No traceback is ever shown to a user: the command line prints
 ``str(error)`` and, where there is one, ``error.hint``.
@@ -104,3 +105,20 @@ class ServerError(StreamerError):
     def __init__(self, message: str, *, hint: str | None = None, retriable: bool = True) -> None:
         super().__init__(message, hint=hint)
         self.retriable = retriable
+
+
+class LedgerLost(ServerError):  # noqa: N818 - the word for what happened, as the protocol says it
+    """The database of a partition cannot be gone on with: somebody else owns it, or an answer is in doubt.
+
+    Args:
+        message: what happened, one sentence.
+        fenced: somebody else has taken the partition over.
+        culprit: the message (:class:`streamer.ports.Message`) that was refused for what it is: too large, invalid.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, fenced: bool = False, culprit: object | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, retriable=True)
+        self.fenced = fenced
+        self.culprit = culprit

@@ -253,7 +253,8 @@ class Notice:
     """Something about streamer itself that people must hear of, told like an alert.
 
     Attributes:
-        kind: ``state-pressure``, ``late-events``, ``body-unknown``, ``dead-letters``; stable kebab-case.
+        kind: ``state-pressure``, ``alert-flood``, ``late-events``, ``body-unknown``, ``dead-letters``; stable
+            kebab-case.
         rule: key of the rule concerned, or ``None``.
         time_us: event time.
         detail: one sentence: what happened, what it means for detection, what to do.

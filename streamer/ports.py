@@ -6,7 +6,7 @@ the same ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -117,4 +117,64 @@ class Sink(Protocol):
 
     async def stop(self) -> None:
         """Close; never raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One Kafka record to be written.
+
+    Attributes:
+        topic: full name.
+        partition: ``None`` leaves the choice to the client's partitioner, by key.
+        key: may be empty.
+        value: ``None`` is a tombstone.
+        headers: in order.
+    """
+
+    topic: str
+    partition: int | None
+    key: bytes
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a takeover found.
+
+    Attributes:
+        entries: state entries of the changelog, without those of the protocol.
+        position: the next input offset; ``None``: this partition was never owned.
+    """
+
+    entries: Mapping[bytes, bytes]
+    position: int | None
+
+
+class Ledger(Protocol):
+    """The database of one partition of the detections; one object per incarnation."""
+
+    async def take_over(self, progress: Callable[[int, int], None]) -> Restored:
+        """Shut out whoever owned the partition before and read what is committed.
+
+        Args:
+            progress: told now and then how far reading is: the offset read and the end offset.
+
+        Raises:
+            ServerError: the server is away or does not fit.
+            StateError: what is stored cannot be continued.
+        """
+        ...
+
+    async def commit(self, position: int, changes: Mapping[bytes, bytes | None], messages: Sequence[Message]) -> None:
+        """Store the next input offset and changed entries, and write messages: all of it or nothing.
+
+        Raises:
+            LedgerLost: on any doubt. The object is dead afterwards: close it, make a new one, take over again.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Never raises, never hangs longer than a few seconds."""
         ...

@@ -20,6 +20,7 @@ from tests.servers.download import MissingError
 from tests.servers.elasticsearch import ElasticsearchServer
 from tests.servers.kafka import KafkaServer
 from tests.servers.process import ServerProcess
+from tests.servers.secured_kafka import SecuredKafka
 
 Server = TypeVar("Server", bound=ServerProcess)
 
@@ -33,6 +34,7 @@ SERVER_FIXTURES = {
     "elasticsearch_url",
     "elasticsearch_server",
     "secured_elasticsearch",
+    "secured_kafka",
 }
 
 
@@ -90,6 +92,12 @@ def _own_elasticsearch() -> Iterator[ElasticsearchServer | None]:
 def secured_elasticsearch() -> Iterator[ElasticsearchServer]:
     """A second Elasticsearch, with users and keys; always our own."""
     yield from _running(lambda: ElasticsearchServer(security=True))
+
+
+@pytest.fixture(scope="session")
+def secured_kafka() -> Iterator[SecuredKafka]:
+    """A second Kafka, with TLS, logins and access lists; always our own."""
+    yield from _running(SecuredKafka)
 
 
 @pytest.fixture(scope="session")

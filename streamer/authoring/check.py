@@ -1,6 +1,7 @@
 """What is wrong with rule files, and what could be better: each with its place, its line and what to write instead.
 
-Problems come from loading; advice is about rules that work and that somebody will have to understand at night.
+Problems come from loading. Warnings are about rules that load and never match, or less than they say. Advice is about
+rules that work and that somebody will have to understand at night.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ from typing import Final, Literal, TypeAlias
 from streamer.ecs.attack import attack_of
 from streamer.errors import Place
 from streamer.sigma import Loaded
+from streamer.sigma.audit_words import known_fields, never_matches
+from streamer.sigma.event_fields import may_exist
+from streamer.sigma.predicates import fields_tested
+from streamer.sigma.problems import nearest
 from streamer.sigma.rules import CorrelationRule, DetectionRule
 
 Severity: TypeAlias = Literal["error", "warning", "advice"]
@@ -84,6 +89,9 @@ def check(loaded: Loaded, *, advise: bool = True) -> Checked:
             loaded.sources,
         )
         for problem in loaded.problems
+    ]
+    findings += [
+        _located(finding, loaded.sources) for rule in loaded.rules.detections for finding in _idle(rule, loaded)
     ]
     if advise:
         findings += [_located(finding, loaded.sources) for finding in _advice(loaded)]
@@ -172,17 +180,38 @@ def _advice_on(rule: DetectionRule | CorrelationRule, sources: Mapping[str, str]
         )
 
 
-def _advise(
-    rule: DetectionRule | CorrelationRule, sources: Mapping[str, str], code: str, message: str, hint: str
-) -> Finding:
-    """Advice stands at the rule's title, where there is one."""
+def _idle(rule: DetectionRule, loaded: Loaded) -> Iterator[Finding]:
+    """What a rule asks for that no event of its log source says, and whether it can match at all."""
+    known = known_fields(rule.logsource)
+    if not known:
+        return  # loading has said that no event has this log source
+    for field in fields_tested(rule.predicate):
+        if not may_exist(field, known):
+            place = _place_of(rule, field, loaded.sources)
+            message = f"no event of this log source has a field `{field[:80]}`"
+            yield Finding("warning", "unknown-field", place, message, nearest(field, known))
+    reason = never_matches(rule.predicate, rule.logsource)
+    if reason is not None:
+        place = _place_of(rule, "title", loaded.sources)
+        yield Finding("warning", "never-matches", place, f"the rule can never match: {reason}")
+
+
+def _place_of(rule: DetectionRule | CorrelationRule, key: str, sources: Mapping[str, str]) -> Place:
+    """Where a key stands in a rule's document; the rule's own place if it cannot be found."""
     place = rule.meta.place
     lines = sources.get(place.path, "").splitlines()
     for number in range(place.line, len(lines) + 1):
         text = lines[number - 1]
-        if text.startswith("title:"):
-            place = Place(place.path, number, 1)
-            break
+        bare = text.lstrip(" -'\"")
+        if bare.startswith(key) and bare[len(key) : len(key) + 1] in (":", "|", "'", '"'):
+            return Place(place.path, number, len(text) - len(bare) + 1)
         if number > place.line and text.startswith("---"):
             break
-    return Finding("advice", code, place, message, hint)
+    return place
+
+
+def _advise(
+    rule: DetectionRule | CorrelationRule, sources: Mapping[str, str], code: str, message: str, hint: str
+) -> Finding:
+    """Advice stands at the rule's title, where there is one."""
+    return Finding("advice", code, _place_of(rule, "title", sources), message, hint)

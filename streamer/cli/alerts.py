@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import sys
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -15,12 +13,12 @@ import typer
 from rich.text import Text
 
 from streamer.cli.incident_text import print_incident
+from streamer.cli.moments import microseconds, since_us
 from streamer.cli.stories import on_same_events, titles_of
 from streamer.cli.style import DIM, badge, output
 from streamer.ecs.incident import incident
 from streamer.errors import SettingsError
 from streamer.local import archive
-from streamer.service.durations import parse_duration
 from streamer.sigma.rules import LEVELS
 
 DEFAULT_STORE = Path("streamer.db")
@@ -55,7 +53,7 @@ def alerts(  # noqa: PLR0913, PLR0917 (each is an option of the verb)
     if what:
         _show(what, store, as_json=as_json)
         return
-    wanted = archive.Wanted(since_us=_since_us(since), levels=_levels(level), rule=rule, limit=limit)
+    wanted = archive.Wanted(since_us=since_us(since), levels=_levels(level), rule=rule, limit=limit)
     found = archive.alerts(store, wanted)
     if as_json:
         for alert in found:
@@ -83,7 +81,7 @@ def _show(words: list[str], store: Path, *, as_json: bool) -> None:
 
 def _neighbours(store: Path, time_us: int, document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Alerts from the beginning of this one to a while after it: those that could tell of the same events."""
-    start_us = min(time_us, _microseconds(datetime.fromisoformat(document["event"]["start"])))
+    start_us = min(time_us, microseconds(datetime.fromisoformat(document["event"]["start"])))
     wanted = archive.Wanted(since_us=start_us, until_us=time_us + _AFTERWARDS_US, limit=_NEIGHBOURS)
     return [orjson.loads(found.body) for found in archive.alerts(store, wanted)]
 
@@ -117,21 +115,3 @@ def _levels(lowest: str | None) -> tuple[str, ...]:
     if lowest not in LEVELS:
         raise SettingsError(f"there is no level {lowest}", hint="one of " + ", ".join(LEVELS))
     return LEVELS[LEVELS.index(lowest) :]
-
-
-def _since_us(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if re.fullmatch(r"\d+(ms|s|m|h|d)", text):
-        return time.time_ns() // 1_000 - parse_duration(text)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise SettingsError(f"--since {text} is no time", hint="for example 1h, or 2026-11-24T10:00:00Z") from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return _microseconds(moment)
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

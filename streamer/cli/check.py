@@ -10,8 +10,9 @@ import typer
 from streamer.authoring.check import Checked
 from streamer.authoring.check import check as check_rules
 from streamer.cli.problems import print_findings, totals
-from streamer.cli.rules_in_force import placeholder_values, rule_paths
+from streamer.cli.rules_in_force import placeholder_values
 from streamer.cli.style import messages, output
+from streamer.service.rule_files import rule_paths
 from streamer.sigma import load_rules
 
 

@@ -3,49 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Final
 
 import typer
 
-import streamer
 from streamer.authoring.check import check
 from streamer.cli.problems import print_findings
 from streamer.cli.style import messages
 from streamer.errors import SettingsError
+from streamer.service.rule_files import rule_paths
 from streamer.sigma import load_rules
 from streamer.sigma.rules import RuleSet
-
-SHIPPED: Final = "shipped"
-"""What ``--rules`` calls the rules that come with streamer."""
-
-
-def shipped_rules() -> Path:
-    """The folder of the shipped rules: inside the installed package, else in the checkout.
-
-    Raises:
-        SettingsError: there is neither.
-    """
-    package = Path(streamer.__file__).parent
-    for folder in (package / "_rules", package.parent / "rules"):
-        if folder.is_dir():
-            return folder
-    raise SettingsError("the rules that come with streamer are not there", hint="install again, or give --rules DIR")
-
-
-def rule_paths(given: Sequence[str]) -> list[Path]:
-    """Paths of ``--rules``; the shipped ones where nothing is given.
-
-    Raises:
-        SettingsError: a path does not exist.
-    """
-    paths = [shipped_rules() if name == SHIPPED else Path(name) for name in given or [SHIPPED]]
-    for path in paths:
-        if not path.exists():
-            raise SettingsError(
-                f"there is no file or folder {path}", hint="give rule files, folders, or the word `shipped`"
-            )
-    return paths
 
 
 def rules_in_force(

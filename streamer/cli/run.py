@@ -50,16 +50,25 @@ def run(  # noqa: PLR0913, PLR0917 (each is an option of the verb)
     cluster: Annotated[
         str | None, typer.Option(help="Cluster name for records that do not tell theirs.", metavar="NAME")
     ] = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What this process does where the sources are topics: detect, correlate or index. Default: all.",
+            metavar="ROLE",
+        ),
+    ] = None,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Run without the rules that have errors.")] = False,
     http: Annotated[bool, typer.Option(help="Serve /livez, /readyz and /metrics.")] = True,
 ) -> None:
     """The service: read records, correlate, tell alerts; stop with Ctrl-C, start again, and nothing is lost.
 
+    Where the sources are topics, processes share the work: start as many as needed, anywhere, with the same settings.
     Files that are not followed are read to their end, which decides everything open; then the service ends.
 
     Exit code: 0 stopped or all input ended, 2 settings, rules or store cannot be used.
 
     Examples: streamer run --file audit.log --kind audit --follow · streamer run --config streamer.yml
+    · streamer run --config streamer.yml --role correlate
     """
     given: dict[str, Any] = {"store": store, "rules": rules, "cluster": cluster}
     command_line = {name: value for name, value in given.items() if value}
@@ -74,7 +83,7 @@ def run(  # noqa: PLR0913, PLR0917 (each is an option of the verb)
     settings = load_settings(config, command_line=command_line)
     configure_log(settings.log.level)
     loaded = rules_in_force(settings.rules, placeholders=settings.placeholders, skip_broken=settings.skip_broken)
-    service.run(settings, loaded, _teller(settings))
+    service.run(settings, loaded, _teller(settings), roles=role or ())
 
 
 def _sources(files: Sequence[str], kinds: Sequence[str], *, follow: bool) -> list[dict[str, Any]]:

@@ -8,22 +8,34 @@ say (SEMANTICS C11).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from heapq import heappop, heappush
 
 from streamer.correlate.firings import Verdict, firing_of, match_of
-from streamer.correlate.host import Came, Host, Room
-from streamer.correlate.limits import BEGINNING, FOREVER, CorrelateLimits, Counters
+from streamer.correlate.host import Came, Host
+from streamer.correlate.limits import BEGINNING, FOREVER, CorrelateLimits, Counters, Room
 from streamer.correlate.told import Told
-from streamer.model import Match
+from streamer.model import Firing, Match
 from streamer.sigma.rules import CorrelationRule
+
+
+def fired(host: Host, came: Came, verdict: Verdict, starts_us: int | None, told: Told) -> Firing:
+    """Tell what came true for a rule that knows the stream from ``starts_us`` on (``None``: from its beginning)."""
+    address, done = came
+    if starts_us is not None and done.looks_from < starts_us:
+        done.marks.add("cold_start")
+    firing = firing_of(host.plan, address, done, verdict)
+    told.firings.append(firing)
+    told.seen.append(tuple((*address.key, *value) for value in done.seen))
+    return firing
 
 
 class Cascade:
     """The hosts of all correlations and the watermark of each rank."""
 
     def __init__(self, rules: tuple[CorrelationRule, ...], limits: CorrelateLimits, counters: Counters) -> None:
-        room = Room()
-        self.hosts = [Host(rule, limits, counters, room) for rule in rules]
+        self.room = Room()
+        self.hosts = [Host(rule, limits, counters, self.room) for rule in rules]
         self._over: dict[str, list[int]] = {}
         for number, rule in enumerate(rules):
             for below in dict.fromkeys(rule.rules):
@@ -31,6 +43,7 @@ class Cascade:
         self._ranks = sorted({rule.rank for rule in rules})
         self.watermarks = dict.fromkeys(self._ranks, BEGINNING)
         self.starts_us: int | None = None
+        self.anew_us: dict[str, int] = {}
         self.last_us = BEGINNING
 
     def feed(self, match: Match, told: Told) -> None:
@@ -61,17 +74,32 @@ class Cascade:
         else:
             verdict = Verdict("watermark", self.watermarks[rule.rank])
         found: list[Match] = []
-        for address, done in came:
-            if done.looks_from < (self.starts_us if self.starts_us is not None else BEGINNING):
-                done.marks.add("cold_start")
-            if verdict.time_us >= FOREVER and done.looks_until > self.last_us:
-                done.marks.add("cut")
-            firing = firing_of(host.plan, address, done, verdict)
-            told.firings.append(firing)
-            told.seen.append(tuple((*address.key, *value) for value in done.seen))
+        for one in came:
+            if verdict.time_us >= FOREVER and one[1].looks_until > self.last_us:
+                one[1].marks.add("cut")
+            firing = fired(host, one, verdict, self._knows_from(host), told)
             if host.name in self._over:
                 found.append(match_of(firing, rule.across_clusters))
         return found
+
+    def begin_anew(self, rules: Collection[str], since_us: int) -> None:
+        """Rules that know nothing of what happened up to a time, while others do."""
+        hosts = [host for host in self.hosts if host.name in rules]
+        self.anew_us |= {host.name: since_us for host in hosts}
+        known = {host.name: host for host in self.hosts}
+        # What can look back no further than a rule's beginning needs no mark of it any more.
+        self.anew_us = {
+            name: since
+            for name, since in self.anew_us.items()
+            if name in known and since > self.watermarks[known[name].plan.rule.rank] - known[name].plan.hold_us
+        }
+
+    def _knows_from(self, host: Host) -> int | None:
+        """The time from which on a rule knows the stream; ``None``: from its beginning."""
+        anew = self.anew_us.get(host.name)
+        if anew is None or self.starts_us is None:
+            return self.starts_us if anew is None else anew
+        return max(anew, self.starts_us)
 
     def advance(self, watermark_us: int, told: Told) -> None:
         """Judge rank by rank up to the watermark, firings in order of time."""

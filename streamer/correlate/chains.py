@@ -38,6 +38,17 @@ class ChainState(KeyState):
         self._queue: list[tuple[int, int, bytes, int]] = []
         self._judged: list[Runs[Moment]] = [Runs() for _ in self._ways]
 
+    def progress(self, ref: int) -> float:
+        """How many of the other steps are there, in whatever order they came; less where this one is there already."""
+        lines = self.ledger.lines
+        best = 0.0
+        for way in self._ways:
+            others = [other for other in way if other != ref]
+            needed = min(len(others), (self.plan.shape.at_least or len(way)) - 1)
+            there = sum(len(lines[other]) > 0 for other in others)
+            best = max(best, min(1.0, there / needed) if needed > 0 else 1.0)
+        return best / (1 + len(lines[ref]))
+
     # -- the two kinds ----------------------------------------------------------------------------------------------
 
     @abstractmethod

@@ -33,6 +33,11 @@ class CountState(KeyState):
         self._queue: list[int] = []
         self._queued: set[int] = set()
 
+    def progress(self, ref: int) -> float:
+        """How near the count is to its threshold; less where it is beyond."""
+        held = len(self.ledger)
+        return held / self._least if held < self._least else 1.0 / (2 + held - self._least)
+
     def take(self, arrival: Arrival) -> list[Completed]:
         """Count the match, and tell or queue what it completes."""
         match = arrival.match

@@ -13,11 +13,14 @@ from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 
 from streamer.correlate import codec
-from streamer.correlate.limits import CorrelateLimits
+from streamer.correlate.flood import FloodGate
+from streamer.correlate.limits import CorrelateLimits, Counters, Room
 from streamer.correlate.pressure import Contributors, Pressure
 from streamer.correlate.told import Told
 from streamer.model import Alert, Firing, Key
-from streamer.sigma.rules import CorrelationRule, DetectionRule, Suppress
+from streamer.sigma.rules import CorrelationRule, DetectionRule, RuleSet, Suppress
+
+_ONCE = Suppress(gap_us=0, max_us=0)
 
 
 @dataclass(slots=True)
@@ -37,10 +40,10 @@ class Episode:
 class EpisodeBook:
     """The episodes of one rule."""
 
-    def __init__(self, suppress: Suppress, hold_us: int, room: int) -> None:
+    def __init__(self, suppress: Suppress, hold_us: int, limits: CorrelateLimits, room: Room) -> None:
         self._suppress = suppress
+        self._limits = limits
         self._room = room
-        self.overflows = 0
         self._hold = hold_us
         self._episodes: dict[Key, list[Episode]] = {}
         self._ends: list[tuple[int, Key]] = []
@@ -49,15 +52,19 @@ class EpisodeBook:
     def __len__(self) -> int:
         return len(self._episodes)
 
-    def fold(self, key: Key, time: int) -> bool:
-        """Take a firing in; ``True`` if it opens an episode. Without room it is told and not remembered."""
-        episodes = self._episodes.get(key)
-        if episodes is None and len(self._episodes) >= self._room:
-            self.overflows += 1
+    def has_room(self, key: Key) -> bool:
+        """Whether an episode of this key can be remembered."""
+        if key in self._episodes:
             return True
+        return len(self._episodes) < self._limits.entries_per_rule and self._room.used < self._limits.entries
+
+    def fold(self, key: Key, time: int) -> bool:
+        """Take a firing in for which there is room; ``True`` if it opens an episode."""
+        episodes = self._episodes.get(key)
         self.changed[key] = None
         if episodes is None:
             episodes = self._episodes[key] = []
+            self._room.used += 1
             heappush(self._ends, (time, key))
         joined = [one for one in episodes if one.joins(time, self._suppress)]
         for one in joined:
@@ -78,6 +85,7 @@ class EpisodeBook:
                 heappush(self._ends, (min(one.last for one in kept), key))
             else:
                 del self._episodes[key]
+                self._room.used -= 1
 
     def known(self) -> list[Key]:
         """The keys that have an episode."""
@@ -90,6 +98,7 @@ class EpisodeBook:
 
     def load(self, key: Key, data: bytes) -> None:
         """Put back a key's episodes."""
+        self._room.used += key not in self._episodes
         self._episodes[key] = [Episode(int(begin), int(last), int(count)) for begin, last, count in codec.decode(data)]
         heappush(self._ends, (min(one.last for one in self._episodes[key]), key))
 
@@ -130,6 +139,10 @@ class Alerter:
         hold_us: how long after its last firing an episode may still be joined.
         links: counts the joins of a chain.
         limits: how many episodes are remembered.
+        telling: what all alerters share.
+
+    Attributes:
+        pressure: the limits of telling, as far as they were hit.
     """
 
     def __init__(
@@ -139,22 +152,99 @@ class Alerter:
         hold_us: int,
         links: Links,
         limits: CorrelateLimits,
+        telling: Telling,
     ) -> None:
         self._rule = rule
         self._links = links
-        self._pressure = Pressure(rule.meta.key, Contributors(limits.sources))
-        self.book = EpisodeBook(suppress, hold_us, limits.entries_per_rule)
+        self.telling = telling
+        self.pressure = Pressure(rule.meta.key, Contributors(limits.sources))
+        self.book = EpisodeBook(suppress, hold_us, limits, telling.room)
 
     def tell(self, firing: Firing, suppress_keys: tuple[Key, ...], told: Told) -> None:
         """Add the alerts a firing opens: one for every episode key it has (its own key if none are given)."""
         own = firing.suppress_key or firing.key
         for key in suppress_keys or (own,):
-            if not self.book.fold(key, firing.time_us):
+            if not self._opens(key, firing) or not self.telling.gate.admits(firing):
                 continue
             shown = firing if key == own else replace(firing, suppress_key=key)
             exact, by_time = self._links.of(firing)
             told.alerts.append(Alert(alert_id(self._rule, key, firing.time_us), shown, exact, by_time))
-        if self.book.overflows:
-            notice = self._pressure.hit("episodes", firing.time_us, firing.time_us, self.book.overflows)
-            self.book.overflows = 0
-            told.notices += [notice] if notice is not None else []
+        if self.pressure.notices:
+            told.notices += self.pressure.notices
+            self.pressure.notices = []
+
+    def _opens(self, key: Key, firing: Firing) -> bool:
+        """Whether a firing opens an episode. One that cannot be remembered is told all the same."""
+        if self.book.has_room(key):
+            return self.book.fold(key, firing.time_us)
+        names = [f"{name}={text}" for name, text in zip(firing.key_names, firing.key, strict=True)]
+        self.pressure.left_out("episodes", names, firing.time_us, self.telling.gate.hour_us)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What the alerters of all rules share.
+
+    Attributes:
+        gate: decides which alerts are told.
+        room: how many told events and episodes are remembered.
+    """
+
+    gate: FloodGate
+    room: Room
+
+
+class Alerters:
+    """The alerters of all rules that alert, by rule key, and the gate that all their alerts pass.
+
+    Args:
+        rules: what runs.
+        limits: how many episodes are remembered, and how many alerts told.
+        counters: where suppressed alerts are counted.
+        where: names this gate in notices, where several tell the same reader.
+    """
+
+    def __init__(self, rules: RuleSet, limits: CorrelateLimits, counters: Counters, where: str = "") -> None:
+        links = Links({rule.meta.key: rule for rule in rules.correlations})
+        levels = {key: rule.meta.level for key, rule in rules.by_key().items()}
+        self.gate = FloodGate(levels, limits, counters.suppressed, where)
+        telling = Telling(self.gate, Room())
+        self.by_rule: dict[str, Alerter] = {}
+        for rule in rules.correlations:
+            if rule.alerts:
+                hold = max(rule.suppress.gap_us, rule.timespan_us) + rule.reach_us
+                self.by_rule[rule.meta.key] = Alerter(rule, rule.suppress, hold, links, limits, telling)
+        for detection in rules.detections:
+            if detection.alerts:
+                suppress = detection.suppress or _ONCE
+                hold = suppress.gap_us + detection.reach_us
+                self.by_rule[detection.meta.key] = Alerter(detection, suppress, hold, links, limits, telling)
+
+    def tell(self, told: Told) -> None:
+        """Add the alerts that the firings of a step open."""
+        for firing, seen in zip(told.firings, told.seen, strict=True):
+            alerter = self.by_rule.get(firing.rule)
+            if alerter is not None:
+                alerter.tell(firing, seen if firing.suppress_key in seen else (), told)
+        self._say(told)
+
+    def advance(self, watermark_us: int, told: Told) -> None:
+        """The watermark moved: say what was suppressed in the hour it has passed. Before the alerts it decides."""
+        self.gate.advance(watermark_us)
+        self._say(told)
+
+    def expire(self, watermark_us: int) -> None:
+        """Forget the episodes that nothing can join any more."""
+        for alerter in self.by_rule.values():
+            alerter.book.expire(watermark_us)
+
+    def finish(self, told: Told) -> None:
+        """Nothing will come any more: say what was suppressed."""
+        self.gate.finish()
+        self._say(told)
+
+    def _say(self, told: Told) -> None:
+        if self.gate.notices:
+            told.notices += self.gate.notices
+            self.gate.notices = []

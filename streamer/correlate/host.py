@@ -7,7 +7,7 @@ and gets back what came true; in one process that is :mod:`streamer.correlate.ca
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from heapq import heappop, heappush
 from typing import TypeAlias
 
@@ -16,7 +16,7 @@ from streamer.correlate.counts import CountState
 from streamer.correlate.firings import Completed
 from streamer.correlate.first_seen import Beginnings, FirstSeenState
 from streamer.correlate.keys import keys_of
-from streamer.correlate.limits import CorrelateLimits, Counters
+from streamer.correlate.limits import CorrelateLimits, Counters, Room
 from streamer.correlate.ordered import OrderedState
 from streamer.correlate.plan import Address, Arrival, Plan
 from streamer.correlate.pressure import Contributors, Pressure
@@ -31,11 +31,14 @@ Came: TypeAlias = tuple[Address, Completed]
 """Something that came true, and for which key."""
 
 
-@dataclass(slots=True)
-class Room:
-    """How many entries all rules hold together."""
-
-    used: int = 0
+def has_value(plan: Plan, ref: int, match: Match) -> bool:
+    """Whether a match has what the rule counts or aggregates."""
+    if not plan.rule.type.startswith("value_"):
+        return True
+    fields = plan.counted_fields(ref)
+    if plan.rule.type == "value_count":
+        return all(match.values.get(name) for name in fields)
+    return bool(numbers_of(match, fields))
 
 
 class Host:
@@ -56,38 +59,49 @@ class Host:
         self._due: list[tuple[int, Key]] = []
         self._expiring: list[tuple[int, Key]] = []
 
+    @property
+    def used(self) -> int:
+        """Entries that are remembered, of all keys together."""
+        return self._used
+
     # -- matches ----------------------------------------------------------------------------------------------------
 
     def feed(self, match: Match, watermark: int) -> list[Came]:
         """Take part in every key the match has; returns what that makes true now."""
-        rule = self.plan.rule
-        if match.time_us < watermark:
-            self._counters.late[self.name] += 1
-            if match.time_us < watermark - rule.reach_us:
-                self._counters.too_late[self.name] += 1
-                return []
-        ref = self.plan.number[match.rule]
-        keys, overflow = keys_of(match, rule)
+        if self._is_too_late(match, watermark):
+            return []
+        keys, overflow = keys_of(match, self.plan.rule)
         if not keys:
             self._counters.missing_key[self.name] += 1
             return []
+        return self._take_part(match, keys, overflow, watermark)
+
+    def feed_key(self, match: Match, key: Key, overflow: int, watermark: int) -> list[Came]:
+        """Take part in one key that somebody else found, with the number of keys that were left out."""
+        if self._is_too_late(match, watermark):
+            return []
+        return self._take_part(match, [key], overflow, watermark)
+
+    def _is_too_late(self, match: Match, watermark: int) -> bool:
+        if match.time_us >= watermark:
+            return False
+        self._counters.late[self.name] += 1
+        if match.time_us >= watermark - self.plan.rule.reach_us:
+            return False
+        self._counters.too_late[self.name] += 1
+        return True
+
+    def _take_part(self, match: Match, keys: list[Key], overflow: int, watermark: int) -> list[Came]:
+        ref = self.plan.number[match.rule]
         if overflow:
             self._counters.key_overflow[self.name] += overflow
             self._say("keys", match.time_us, watermark, overflow)
-        if not self._has_value(ref, match):
+        if not has_value(self.plan, ref, match):
             self._counters.missing_value[self.name] += 1
             return []
         is_cut = self._note_overflow(ref, match, watermark)
         arrival = Arrival(ref, match, watermark)
         return [came for key in keys for came in self._take(key, arrival, is_cut=is_cut)]
-
-    def _has_value(self, ref: int, match: Match) -> bool:
-        if not self.plan.rule.type.startswith("value_"):
-            return True
-        fields = self.plan.counted_fields(ref)
-        if self.plan.rule.type == "value_count":
-            return all(match.values.get(name) for name in fields)
-        return bool(numbers_of(match, fields))
 
     def _note_overflow(self, ref: int, match: Match, watermark: int) -> bool:
         """Whether the match has more values than it may add."""
@@ -149,11 +163,13 @@ class Host:
         limits = self.plan.limits
         if not state.needs_room(arrival):
             return True
-        share = 1.0 - limits.reserved if state.is_first_step(arrival.ref) else 1.0
-        has_steps = self.plan.rule.type.startswith("temporal")
+        progress = state.progress(arrival.ref)
+        own = 1.0 if progress is None else 1.0 - limits.reserved * (1.0 - progress)
+        # Among all rules, what never goes on leaves the reserve to what does.
+        share = 1.0 - limits.reserved if progress is None else own
         return (
-            state.size() < limits.entries_per_key
-            and self._used < limits.entries_per_rule * (share if has_steps else 1.0)
+            state.size() < limits.entries_per_key * own
+            and self._used < limits.entries_per_rule * own
             and self._room.used < limits.entries * share
         )
 

@@ -6,7 +6,8 @@ Two references may hold the same event; for counts that is one event, for ordere
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from streamer.correlate.digest import Digest, texts_of
@@ -18,6 +19,8 @@ Moment: TypeAlias = tuple[int, bytes]
 
 _PATIENCE: Final = 256
 """Matches looked at one by one before an index over their values is made."""
+
+_NO_DIGESTS: Final[Mapping[tuple[int, str], Digest]] = MappingProxyType({})
 
 NAMED: Final = 20
 """Members a step shows at most (SEMANTICS A4)."""
@@ -33,14 +36,13 @@ class Ledger:
             two referenced rules.
     """
 
-    __slots__ = ("_digests", "_seen", "lines", "matches", "shared")
+    __slots__ = ("_digests", "lines", "matches", "shared")
 
     def __init__(self, refs: int) -> None:
         self.lines: list[Runs[Moment]] = [Runs() for _ in range(refs)]
         self.matches: list[dict[bytes, Match]] = [{} for _ in range(refs)]
-        self._seen: dict[bytes, int] = {}
         self.shared = 0
-        self._digests: dict[tuple[int, str], Digest] = {}
+        self._digests: Mapping[tuple[int, str], Digest] = _NO_DIGESTS
 
     def __len__(self) -> int:
         return sum(map(len, self.matches))
@@ -50,11 +52,9 @@ class Ledger:
         identity = match.identity
         if identity in self.matches[ref]:
             return False
+        self.shared += self.held(identity) > 0
         self.matches[ref][identity] = match
         self.lines[ref].add((match.time_us, identity))
-        before = self._seen.get(identity, 0)
-        self._seen[identity] = before + 1
-        self.shared += before > 0
         for (other, _), digest in self._digests.items():
             if other == ref:
                 digest.add(match)
@@ -62,7 +62,7 @@ class Ledger:
 
     def held(self, identity: bytes) -> int:
         """For how many references an event is held."""
-        return self._seen.get(identity, 0)
+        return sum(identity in matches for matches in self.matches)
 
     def drop_before(self, time: int) -> list[tuple[int, Match]]:
         """Forget all matches older than ``time``; returns them with their references."""
@@ -74,13 +74,9 @@ class Ledger:
         return gone
 
     def _forget(self, ref: int, identity: bytes) -> Match:
-        left = self._seen[identity] - 1
-        if left:
-            self._seen[identity] = left
-            self.shared -= 1
-        else:
-            del self._seen[identity]
-        return self.matches[ref].pop(identity)
+        gone = self.matches[ref].pop(identity)
+        self.shared -= self.held(identity) > 0
+        return gone
 
     def oldest(self) -> int | None:
         """The time of the oldest match held."""
@@ -121,7 +117,8 @@ class Ledger:
             else:
                 return
             last = match.time_us
-            digest = self._digests[ref, source] = Digest(source, self.matches[ref].values())
+            digest = Digest(source, self.matches[ref].values())
+            self._digests = {**self._digests, (ref, source): digest}
         for _, identity in digest.newest(first, last, found):
             yield self.matches[ref][identity]
 

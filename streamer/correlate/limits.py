@@ -23,19 +23,30 @@ class CorrelateLimits:
     Attributes:
         entries_per_key: matches (values for ``first_seen``) kept for one key of one rule.
         entries_per_rule: the same for all keys of one rule.
-        entries: the same for all rules.
-        reserved: share of ``entries_per_rule`` and ``entries`` that only partial matches at step two or later may use,
-            so that a flood of first steps cannot keep an attack under way from completing.
+        entries: the same for all rules; and as many entries, far smaller, of what was told (events and episodes).
+        reserved: share of the others that only partial matches at step two or later may use, the more the further they
+            are, so that a flood of first steps cannot keep an attack under way from completing.
         values_per_match: distinct values one match may add to a ``value_count``.
         sources: contributors remembered per rule, to name the largest.
+        alerts_per_rule: alerts of one rule that are told in one hour of event time.
+        alerts: the same of all rules; every level has a share of it.
     """
 
-    entries_per_key: int = 100_000
-    entries_per_rule: int = 1_000_000
-    entries: int = 2_000_000
+    entries_per_key: int = 50_000
+    entries_per_rule: int = 250_000
+    entries: int = 500_000
     reserved: float = 0.2
     values_per_match: int = 1024
     sources: int = 64
+    alerts_per_rule: int = 1_000
+    alerts: int = 20_000
+
+
+@dataclass(slots=True)
+class Room:
+    """How many entries all rules hold together."""
+
+    used: int = 0
 
 
 @dataclass(slots=True)
@@ -53,6 +64,7 @@ class Counters:
         refused: matches that no limit had room for.
         used: matches taken in.
         abandoned: searches for a chain with skew that were given up; each may have missed one.
+        suppressed: alerts that were not told because there were too many in that hour.
     """
 
     late: Counter[str] = field(default_factory=Counter)
@@ -65,3 +77,4 @@ class Counters:
     refused: Counter[str] = field(default_factory=Counter)
     used: Counter[str] = field(default_factory=Counter)
     abandoned: Counter[str] = field(default_factory=Counter)
+    suppressed: Counter[str] = field(default_factory=Counter)

@@ -27,10 +27,6 @@ class OrderedState(ChainState):
     def _may_complete(self, way: int, ref: int) -> bool:
         return ref == self._ways[way][-1]
 
-    def is_first_step(self, ref: int) -> bool:
-        """A match goes on with something if its rule is not first and an earlier step has a match."""
-        return not any(len(self.ledger.lines[other]) for other in range(ref))
-
     def _is_plain(self) -> bool:
         """Whether taking the latest match for each step is enough."""
         return not self.ledger.shared

@@ -9,6 +9,7 @@ where a match is missing; windows over such times do not fire.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -31,6 +32,10 @@ _SAID: Final = {
     "values": (
         "values were left out because one match had more than it may add; the count may be too low. "
         "Count a field with fewer values."
+    ),
+    "told": (
+        "alerts were told without remembering their event because there was no room for it; if it is delivered again, "
+        "so is the alert, with the same id. Narrow the rule, or raise the limit."
     ),
     "episodes": (
         "firings were told without remembering their episode because there was no room for it; they may be told "
@@ -89,12 +94,14 @@ class Pressure:
         sources: who could not be taken in.
         blind: the times for which a key without state may lack a match.
         changed: whether it differs from what was last written.
+        notices: what is to be said, where the caller takes it later.
     """
 
     rule: str
     sources: Contributors
     blind: Blind = field(default_factory=Blind)
     changed: bool = False
+    notices: list[Notice] = field(default_factory=list)
     _told_hour: dict[str, int] = field(default_factory=dict)
     _hits: dict[str, int] = field(default_factory=dict)
 
@@ -111,6 +118,14 @@ class Pressure:
         self._told_hour[what] = hour
         count = self._hits.pop(what)
         return Notice("state-pressure", self.rule, time_us, f"{count} {_SAID[what]}", self.sources.top())
+
+    def left_out(self, what: str, names: Iterable[str], time_us: int, watermark_us: int) -> None:
+        """One thing found no room; it is counted for its contributors, and said with the next :attr:`notices`."""
+        for name in names:
+            self.sources.add(name)
+        notice = self.hit(what, time_us, watermark_us)
+        if notice is not None:
+            self.notices.append(notice)
 
     def expire(self, bound: int) -> None:
         """Forget refusals before the bound."""

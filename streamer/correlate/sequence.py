@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final, Generic, TypeVar
 
 _FULL: Final = 512
+_NOTHING: Final[Any] = ()
 
 T = TypeVar("T")
 
@@ -22,8 +23,9 @@ class Runs(Generic[T]):
     __slots__ = ("_lasts", "_runs", "_size")
 
     def __init__(self) -> None:
-        self._runs: list[list[Any]] = []
-        self._lasts: list[Any] = []
+        # A state holds several of these, mostly empty: they share what is in them.
+        self._runs: list[list[Any]] = _NOTHING
+        self._lasts: list[Any] = _NOTHING
         self._size = 0
 
     def __len__(self) -> int:
@@ -40,9 +42,7 @@ class Runs(Generic[T]):
         """Insert; ``False`` if an equal item is already there."""
         runs = self._runs
         if not runs:
-            runs.append([item])
-            self._lasts.append(item)
-            self._size = 1
+            self._runs, self._lasts, self._size = [[item]], [item], 1
             return True
         at = bisect_left(self._lasts, item)
         if at == len(runs):

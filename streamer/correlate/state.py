@@ -62,9 +62,12 @@ class KeyState(ABC):
         """Whether the match is a duplicate of one that is held."""
         return arrival.match.identity in self.ledger.matches[arrival.ref]
 
-    def is_first_step(self, ref: int) -> bool:
-        """Whether a match of this reference only begins something (the reserve of the limits is not for it)."""
-        return True
+    def progress(self, ref: int) -> float | None:
+        """How far a match of this reference would bring something that has begun: 0 begins it, 1 completes it.
+
+        The further, the more of the reserve of the limits is for it. ``None``: nothing ever goes on here.
+        """
+        return None
 
     def needs_room(self, arrival: Arrival) -> bool:
         """Whether taking the match in makes the state larger for longer than until it is judged."""

@@ -25,10 +25,6 @@ class TemporalState(ChainState):
     def _may_complete(self, way: int, ref: int) -> bool:
         return True
 
-    def is_first_step(self, ref: int) -> bool:
-        """A match that finds other rules' matches already there goes on with something."""
-        return not any(len(line) for other, line in enumerate(self.ledger.lines) if other != ref)
-
     def _completed_by(self, way: int, ref: int, match: Match) -> list[Moment]:
         time, end = match.time_us, match.time_us + self.plan.rule.timespan_us
         opened = self._open[way]

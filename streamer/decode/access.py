@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from streamer.decode.kubeflow import kubeflow_of
 from streamer.decode.request import outcome_of_status
@@ -25,6 +26,9 @@ class Access:
         request_id: ``x-request-id``.
         user: user name an authenticating proxy vouches for.
         stamp: time printed in the line.
+        referer: as the client claims.
+        details: what only some formats print, under the names of :data:`DETAILS`.
+        kubeflow: what the line itself says of Kubeflow, beside what the path names.
     """
 
     method: str | None = None
@@ -37,6 +41,23 @@ class Access:
     request_id: str | None = None
     user: str | None = None
     stamp: Stamp | None = None
+    referer: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    kubeflow: Mapping[str, str] = field(default_factory=dict)
+
+
+DETAILS: Final = (
+    "response_flags",
+    "response_details",
+    "cs-bytes",
+    "sc-bytes",
+    "time-taken",
+    "upstream",
+    "route_name",
+    "auth_status",
+)
+"""Fields that a format may add: Envoy's flags and details, bytes each way, milliseconds, ``upstream.host`` and
+``upstream.cluster``, and what an authenticating proxy decided."""
 
 
 def client_address(access: Access, trusted_proxies: int) -> str | None:
@@ -67,7 +88,9 @@ def webserver_fields(access: Access, trusted_proxies: int) -> dict[str, Any]:
         "x-request-id": access.request_id,
         "source": {"ip": address} if address else None,
         "outcome": outcome_of_status(access.status) if access.status is not None else "unknown",
-        "kubeflow": kubeflow_of(stem, query) if stem else None,
+        "cs-referer": access.referer,
+        "kubeflow": {**((kubeflow_of(stem, query) if stem else None) or {}), **access.kubeflow} or None,
+        **access.details,
     }
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -99,6 +122,11 @@ def forwarded_of(header: str | None) -> tuple[str, ...]:
 def status_of(text: str) -> int | None:
     """A three-digit status."""
     return int(text) if len(text) == 3 and text.isascii() and text.isdecimal() else None
+
+
+def number_of(text: str | None) -> int | None:
+    """A decimal number of a sensible length."""
+    return int(text) if text and len(text) < 16 and text.isascii() and text.isdecimal() else None
 
 
 def _path_of(uri: str) -> str:

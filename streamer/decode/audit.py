@@ -6,15 +6,16 @@ them is dropped first, so that no shipper and no client can write them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 import orjson
 
 from streamer.decode.gathering import Gathering, When
 from streamer.decode.identity import audit_identity, derived_identity
+from streamer.decode.joins import ISSUED, REASON, authorized_by_of, issued_of, pod_of
+from streamer.decode.line import text_at
 from streamer.decode.patches import is_partly_told, written_object
-from streamer.decode.podspecs import KINDS
+from streamer.decode.podspecs import kind_of
 from streamer.decode.rbac import BINDINGS, ROLES, binding_subjects, role_rules
 from streamer.decode.request import (
     actor_of,
@@ -28,12 +29,12 @@ from streamer.decode.request import (
 from streamer.decode.salvage import Cut, too_deep
 from streamer.decode.stamps import micros
 from streamer.decode.workload import unknown_workload, workload_of
-from streamer.model import AUDIT, CONTAINER_SPEC, RBAC_RULE, RBAC_SUBJECT, UNKNOWN, LogSource, Unknown
+from streamer.model import AUDIT, CONTAINER_SPEC, RBAC_RULE, RBAC_SUBJECT, UNKNOWN, LogSource
 
 _DERIVED: Final = frozenset(
     {
         *("cluster", "source", "outcome", "actor", "workload", "exec", "truncated", "body_unknown"),
-        *("container", "rule", "subject", "role"),
+        *("container", "rule", "subject", "role", "pod", "issued", "authorized_by", "body_unrecorded"),
     }
 )
 _API: Final = "audit.k8s.io/"
@@ -84,20 +85,43 @@ def add_audit(raw: dict[str, Any], stamp_us: int | None, cluster: str, gathering
         for name in _DERIVED:
             raw.pop(name, None)
     long_running = is_long_running(raw)
-    partly = is_partly_told(raw)
-    if partly and "body-unknown" not in flags:
-        flags.append("body-unknown")
-    when = gathering.when(_time_of(raw, stamp_us, long_running=long_running), tuple(flags))
     stage = raw.get("stage")
     stage_only = stage == "RequestReceived" or (stage == "ResponseStarted" and not long_running)
-    body = written_object(raw) if raw.get("verb") in _WRITES else None
+    expanded = _written(raw, flags) if raw.get("verb") in _WRITES else []
+    when = gathering.when(_time_of(raw, stamp_us, long_running=long_running), tuple(flags))
     _derive(raw, cluster, gathering.source.trusted_proxies, flags)
-    raw["body_unknown"] = "body-unknown" in flags and (partly or not isinstance(body, dict))
-    if raw.get("objectRef") is UNKNOWN:
-        raw["workload"] = UNKNOWN
-    expanded = list(_expand(raw, body)) if body is not None else []
     gathering.add(AUDIT, when, identity, raw, stage_only=stage_only)
     _add_expanded(expanded, raw, identity, when, gathering, stage_only=stage_only)
+
+
+def _written(raw: dict[str, Any], flags: list[str]) -> list[_Element]:
+    """What a write is expanded to; ``workload`` and what is not known of the body are put into ``raw`` on the way."""
+    body = written_object(raw)
+    partly = is_partly_told(raw)
+    cut = "body-unknown" in flags and not isinstance(body, dict)
+    if raw.get("requestObject") is None:
+        raw["requestObject"] = UNKNOWN  # refused before it was read, or not recorded: either way nobody knows it
+        if body is None:
+            flags.append("body-unrecorded")
+            raw["body_unrecorded"] = True
+    if raw.get("objectRef") is UNKNOWN:
+        raw["workload"] = UNKNOWN
+    resource, subresource = resource_of(raw), subresource_of(raw)
+    expanded: list[_Element] = []
+    understood = True
+    if not subresource or (resource, subresource) == ("pods", "ephemeralcontainers"):
+        if isinstance(body, dict):
+            expanded, understood = _expand(raw, body, complete=not partly)
+        elif kind_of(resource, _text_of_group(raw)) is not None:
+            raw["workload"] = unknown_workload(raw, resource)
+    if (partly or not understood) and "body-unknown" not in flags:
+        flags.append("body-unknown")
+    raw["body_unknown"] = cut or partly or not understood
+    return expanded
+
+
+def _text_of_group(raw: dict[str, Any]) -> str:
+    return text_at(raw, "objectRef", "apiGroup") or ""
 
 
 def _add_expanded(
@@ -182,6 +206,9 @@ def _derive(raw: dict[str, Any], cluster: str, trusted_proxies: int, flags: list
     raw["outcome"] = outcome_of(raw)
     raw["actor"] = actor_of(raw)
     raw["truncated"] = "truncated" in flags
+    if "body_unknown" not in raw:
+        raw["body_unknown"] = "body-unknown" in flags
+    _add_joins(raw)
     address = source_ip_of(raw, trusted_proxies)
     if address is not None:
         raw["source"] = {"ip": address}
@@ -190,26 +217,34 @@ def _derive(raw: dict[str, Any], cluster: str, trusted_proxies: int, flags: list
         raw["exec"] = command
 
 
-def _expand(raw: dict[str, Any], body: dict[str, Any] | Unknown) -> Iterator[_Element]:
-    """Own fields of every event expanded from a write; puts ``workload`` into ``raw`` on the way."""
-    resource, subresource = resource_of(raw), subresource_of(raw)
-    if subresource and (resource, subresource) != ("pods", "ephemeralcontainers"):
-        return
-    if not isinstance(body, dict):
-        if resource in KINDS:
-            raw["workload"] = unknown_workload(raw, resource)
-        return
+def _add_joins(raw: dict[str, Any]) -> None:
+    annotations = raw.get("annotations")
+    if isinstance(annotations, dict) and annotations:
+        reason = annotations.get(REASON)
+        if reason and (allowed_by := authorized_by_of(reason)) is not None:
+            raw["authorized_by"] = allowed_by
+        if ISSUED in annotations and (issued := issued_of(annotations)) is not None:
+            raw["issued"] = issued
+    ref = raw.get("objectRef")
+    if isinstance(ref, dict) and ref.get("resource") == "pods" and (pod := pod_of(raw, ref)) is not None:
+        raw["pod"] = pod
+
+
+def _expand(raw: dict[str, Any], body: dict[str, Any], *, complete: bool) -> tuple[list[_Element], bool]:
+    """Own fields of every event expanded from a body, and whether all of the body was understood."""
+    resource = resource_of(raw)
     if resource in ROLES:
-        for index, rule in enumerate(role_rules(body)):
-            yield RBAC_RULE, "rules", index, {"rule": rule}
-        return
+        return [(RBAC_RULE, "rules", index, {"rule": rule}) for index, rule in enumerate(role_rules(body))], True
     if resource in BINDINGS:
-        for index, (subject, role) in enumerate(binding_subjects(body)):
-            yield RBAC_SUBJECT, "subjects", index, {"subject": subject, "role": role}
-        return
-    workload = workload_of(raw, body, resource, subresource)
+        pairs = enumerate(binding_subjects(body))
+        return [
+            (RBAC_SUBJECT, "subjects", index, {"subject": subject, "role": role}) for index, (subject, role) in pairs
+        ], True
+    workload = workload_of(raw, body, resource, subresource_of(raw), complete=complete)
     if workload is None:
-        return
+        return [], True
     raw["workload"] = workload.fields
-    for place, container in workload.containers:
-        yield CONTAINER_SPEC, "containers", place, {"container": container}
+    elements: list[_Element] = [
+        (CONTAINER_SPEC, "containers", place, {"container": container}) for place, container in workload.containers
+    ]
+    return elements, workload.complete

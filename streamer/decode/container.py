@@ -9,8 +9,9 @@ import orjson
 
 from streamer.decode.access import Access, webserver_fields
 from streamer.decode.access_envoy import parse_json, parse_text
+from streamer.decode.access_kubeflow import parse_backend
 from streamer.decode.access_nginx import parse_line
-from streamer.decode.access_other import parse_method_url, parse_oauth2_proxy, parse_pairs
+from streamer.decode.access_other import parse_fields, parse_method_url, parse_oauth2_proxy, parse_pairs
 from streamer.decode.gathering import Gathering
 from streamer.decode.identity import derived_identity, digest, place_of
 from streamer.decode.line import Line, text_at
@@ -90,10 +91,16 @@ def access_of(message: str, content: Any = None) -> Access | None:
     """The request that a line tells of, in any of the known formats; ``None`` if it tells of none."""
     message = message.strip()
     if isinstance(content, dict):
-        return parse_json(content)
+        return parse_json(content) or parse_fields(content)
     if message[:1] == "[":
         return parse_text(message)
-    return parse_line(message) or parse_oauth2_proxy(message) or parse_method_url(message) or parse_pairs(message)
+    return (
+        parse_line(message)
+        or parse_oauth2_proxy(message)
+        or parse_method_url(message)
+        or parse_backend(message)
+        or parse_pairs(message)
+    )
 
 
 def _object_in(message: str) -> dict[str, Any] | None:

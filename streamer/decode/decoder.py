@@ -14,10 +14,12 @@ from typing import Any, Final
 
 from streamer.decode.audit import add_audit, is_audit, is_event_list
 from streamer.decode.container import add_line, declared
-from streamer.decode.envelope import Inner
+from streamer.decode.envelope import Inner, Opened
+from streamer.decode.envelope_otlp_proto import open_protobuf
 from streamer.decode.envelopes import open_envelope
 from streamer.decode.gathering import Decoded, Gathering, joined
-from streamer.decode.line import Line, cri_line, kubernetes_of_path
+from streamer.decode.line import Line, cri_line, kubernetes_of_path, stamped_line
+from streamer.decode.packed import Packed, Unpacked, is_packed, unpack, unpack_text
 from streamer.decode.partial_lines import Finished, PartialLines
 from streamer.decode.salvage import Garbage, read, read_text, text_of
 from streamer.decode.shippers import content_of, dumped, is_docker_line, is_shipped, shipped_line, told_first
@@ -69,6 +71,10 @@ class Decoder:
         """End of input: what is unfinished becomes events as it is, marked as truncated."""
         return self._finish(self._partial.flush())
 
+    def unfinished_since(self) -> int | None:
+        """The offset of the oldest record that an unfinished line needs; ``None`` if no line is unfinished."""
+        return self._partial.began()
+
     def snapshot(self) -> bytes:
         """Unfinished partial lines."""
         return self._partial.snapshot()
@@ -82,12 +88,34 @@ class Decoder:
         if overdue:
             gathering.absorb(self._finish(overdue))
         value = record.value
+        if is_packed(value) and not kubernetes_of_path(record.position.source):
+            value = _room_taken(unpack(value, gathering.unpack_room), gathering)
         if not value.strip():
             gathering.skipped += 1
+        elif value[:1] == b"\n" and not record.position.is_file and (opened := open_protobuf(value)) is not None:
+            gathering.deep = True
+            self._take(opened, _Around(), gathering)
         elif self._source.kind == "audit":
             self._decode_audit(value, gathering)
         else:
             self._decode_containers(value, gathering)
+
+    def _take(self, opened: Opened, around: _Around, gathering: Gathering) -> None:
+        """The entries of an envelope, one after the other."""
+        gathering.skipped += opened.skipped
+        if opened.cut:
+            gathering.dead("too-many-events", "more log records in one envelope than are looked at")
+        for entry in opened.entries:
+            if gathering.full:
+                return
+            found = entry
+            if isinstance(entry.value, Packed):
+                unpacked = unpack_text(entry.value, gathering.unpack_room)
+                found = replace(entry, value=text_of(_room_taken(unpacked, gathering)))
+            if self._source.kind == "audit":
+                self._audit_entry(found, around, gathering)
+            else:
+                self._container_entry(found, around, gathering)
 
     def _finish(self, finished: list[Finished]) -> Decoded:
         """Events of lines that are whole now and count as read from records other than the current one."""
@@ -155,9 +183,7 @@ class Decoder:
                 line = replace(line, kubernetes=kubernetes_of_path(gathering.record.position.source))
             self._feed(line, gathering)
             return
-        gathering.skipped += opened.skipped
-        for entry in opened.entries:
-            self._container_entry(entry, around, gathering)
+        self._take(opened, around, gathering)
 
     def _container_entry(self, entry: Inner, around: _Around, gathering: Gathering) -> None:
         inner = _Around(around.layers + 1, entry.stamp or around.stamp, entry.cluster or around.cluster)
@@ -167,8 +193,9 @@ class Decoder:
             return
         if entry.kubernetes is None:  # else the envelope knows the container, and what is inside is the container's
             found = read_text(value) if isinstance(value, str) and value[:1] == "{" else [value]
-            if len(found) == 1 and isinstance(found[0], dict) and self._is_record(found[0]):
-                self._container_value(found[0], inner, gathering)
+            if found and all(isinstance(one, dict) and self._is_record(one) for one in found):
+                for one in found:
+                    self._container_value(one, inner, gathering)
                 return
         self._feed(_line_of(entry, inner), gathering)
 
@@ -178,8 +205,12 @@ class Decoder:
         if not text.strip():
             gathering.skipped += 1
             return
-        kubernetes = kubernetes_of_path(gathering.record.position.source)
-        self._feed(cri_line(text, kubernetes) or Line(text, kubernetes=kubernetes), gathering)
+        position = gathering.record.position
+        kubernetes = kubernetes_of_path(position.source)
+        line = cri_line(text, kubernetes)
+        if line is None and position.is_file and not kubernetes:
+            line = stamped_line(text, kubernetes)  # a topic has append times; there a line's own words are no stamp
+        self._feed(line or Line(text, kubernetes=kubernetes), gathering)
 
     def _feed(self, line: Line, gathering: Gathering, around: _Around | None = None) -> None:
         for whole, record in self._partial.feed(line, gathering.record):
@@ -206,7 +237,7 @@ class Decoder:
     def _decode_audit(self, value: bytes, gathering: Gathering) -> None:
         if value[:1].isdigit():
             text = text_of(value)
-            if cri_line(text, {}) is not None:
+            if cri_line(text, {}) is not None or stamped_line(text, {}) is not None:
                 for line in text.split("\n"):
                     self._bare_line(line, gathering)
                 return
@@ -239,15 +270,16 @@ class Decoder:
             return True
         opened = open_envelope(value)
         if opened is not None:
-            gathering.skipped += opened.skipped
-            for entry in opened.entries:
-                inner = _Around(around.layers + 1, entry.stamp or around.stamp, entry.cluster or around.cluster)
-                if isinstance(entry.value, str):
-                    self._feed(_line_of(entry, inner), gathering, inner)
-                else:
-                    self._audit_inner(entry.value, inner, gathering)
+            self._take(opened, around, gathering)
             return True
         return self._audit_shipped(value, around, gathering)
+
+    def _audit_entry(self, entry: Inner, around: _Around, gathering: Gathering) -> None:
+        inner = _Around(around.layers + 1, entry.stamp or around.stamp, entry.cluster or around.cluster)
+        if isinstance(entry.value, str):
+            self._feed(_line_of(entry, inner), gathering, inner)
+        else:
+            self._audit_inner(entry.value, inner, gathering)
 
     def _audit_list(self, items: list[Any], around: _Around, gathering: Gathering) -> bool:
         inside = replace(around, lists=around.lists + 1)
@@ -286,7 +318,7 @@ class Decoder:
 
     def _audit_text(self, text: str, around: _Around, gathering: Gathering) -> None:
         text = text.strip()
-        line = cri_line(text, {}) if text[:1].isdigit() else None
+        line = (cri_line(text, {}) or stamped_line(text, {})) if text[:1].isdigit() else None
         if line is not None:
             text = line.text
             around = replace(around, stamp=line.stamp or around.stamp)
@@ -310,6 +342,17 @@ class Decoder:
                 return self._source.cluster
         folded = told.casefold()
         return self._clusters.get(folded, folded)
+
+
+def _room_taken(unpacked: Unpacked, gathering: Gathering) -> bytes:
+    """What was packed; it counts against the record's room, and what is missing of it is told."""
+    if unpacked.problem is not None:
+        gathering.dead(unpacked.problem, "packed content that is damaged or has no room: only its beginning is read")
+        gathering.cut = True
+    gathering.unpacked = True
+    gathering.unpack_room -= len(unpacked.data)
+    gathering.look_into(unpacked.data)
+    return unpacked.data
 
 
 def _line_of(entry: Inner, around: _Around) -> Line:

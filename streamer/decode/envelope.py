@@ -31,7 +31,14 @@ class Inner:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An opened envelope: its entries, and how many it held that are of no interest."""
+    """An opened envelope.
+
+    Attributes:
+        entries: what is of interest.
+        skipped: how many it held that are not.
+        cut: there were more than anybody looked at.
+    """
 
     entries: tuple[Inner, ...] = ()
     skipped: int = 0
+    cut: bool = False

@@ -14,6 +14,9 @@ from streamer.decode.stamps import parse
 
 _HTTP: Final = {0: 200, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 409, 10: 409, 14: 503, 16: 401}
 _LABEL: Final = "k8s-pod/"
+_OF_NAMESPACES: Final = frozenset({"status", "finalize"})
+_NO_RESOURCE: Final = 2
+"""Dots in the method of a request for no resource: ``io.k8s.get``."""
 
 
 def open_log_entry(value: dict[str, Any]) -> Opened | None:
@@ -37,23 +40,36 @@ def open_log_entry(value: dict[str, Any]) -> Opened | None:
 
 def _audit(entry: dict[str, Any], payload: dict[str, Any]) -> dict[str, Any]:
     code = dig(payload, "status", "code") or 0
+    method, resource = text_at(payload, "methodName") or "", text_at(payload, "resourceName") or ""
     event = {
         "kind": "Event",
         "apiVersion": "audit.k8s.io/v1",
         "auditID": f"{entry['logName']} {entry['insertId']}",
         "requestReceivedTimestamp": entry.get("timestamp"),
         "stageTimestamp": entry.get("timestamp"),
-        "verb": (text_at(payload, "methodName") or "").rpartition(".")[2] or None,
+        "verb": method.rpartition(".")[2] or None,
         "user": {"username": text_at(payload, "authenticationInfo", "principalEmail") or "system:anonymous"},
         "sourceIPs": [dig(payload, "requestMetadata", "callerIp")],
         "userAgent": dig(payload, "requestMetadata", "callerSuppliedUserAgent"),
-        "objectRef": _object_ref(text_at(payload, "resourceName") or ""),
+        "objectRef": _object_ref(resource),
+        "requestURI": f"/{resource.lstrip('/')}" if method.count(".") == _NO_RESOURCE else None,
         "responseStatus": {"code": _HTTP.get(code, 500) if isinstance(code, int) else 500},
         "annotations": entry.get("labels"),
-        "requestObject": payload.get("request"),
-        "responseObject": payload.get("response"),
+        "requestObject": _body(payload.get("request")),
+        "responseObject": _body(payload.get("response")),
     }
     return {name: value for name, value in event.items() if value is not None}
+
+
+def _body(body: Any) -> Any:
+    """A body without the type that Google's encoding adds to it."""
+    if not isinstance(body, dict) or "@type" not in body:
+        return body
+    rest = {name: value for name, value in body.items() if name != "@type"}
+    kind = text_at(body, "@type")
+    if kind is None or "kind" in rest:
+        return rest
+    return {"kind": kind.rpartition(".")[2].rpartition("/")[2]} | rest
 
 
 def _object_ref(resource_name: str) -> dict[str, str]:
@@ -65,9 +81,9 @@ def _object_ref(resource_name: str) -> dict[str, str]:
     if parts[0] != "core":
         ref["apiGroup"] = parts[0]
     ref["apiVersion"], rest = parts[1], parts[2:]
-    if rest[0] == "namespaces" and len(rest) > 2:
+    if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in _OF_NAMESPACES:
         ref["namespace"], rest = rest[1], rest[2:]
-    elif rest[0] == "namespaces" and len(rest) == 2:
+    elif rest[0] == "namespaces" and len(rest) > 1:
         ref["namespace"] = rest[1]
     return ref | dict(zip(("resource", "name", "subresource"), rest, strict=False))
 

@@ -7,10 +7,13 @@ from typing import Any, Final
 
 from streamer.decode.envelope import Inner, Opened
 from streamer.decode.line import dig, kubernetes_of_path, text_at
+from streamer.decode.packed import Packed, unpack_text
 from streamer.decode.stamps import Stamp, from_nanoseconds
 from streamer.model import UNKNOWN
 
-_DEPTH: Final = 64
+DEPTH: Final = 64
+"""Nesting of values; what is deeper is unknown."""
+
 _LABEL: Final = "k8s.pod.labels."
 
 
@@ -23,25 +26,32 @@ def open_resource_logs(value: dict[str, Any]) -> Opened | None:
     skipped = 0
     for resource in resources:
         about = _attributes(dig(resource, "resource", "attributes"))
-        kubernetes = _kubernetes(about)
+        kubernetes = kubernetes_in(about)
         cluster = text_at(about, "k8s.cluster.name")
         for record in _log_records(resource):
             body = _any_value(record.get("body"), 0)
-            if not isinstance(body, str | dict | list):
+            entry = entry_of(body, _stamp(record), _attributes(record.get("attributes")), kubernetes, cluster)
+            if entry is None:
                 skipped += 1
-                continue
-            own = _attributes(record.get("attributes"))
-            entries.append(
-                Inner(
-                    body,
-                    _stamp(record),
-                    cluster,
-                    kubernetes or kubernetes_of_path(own.get("log.file.path")),
-                    text_at(own, "log.iostream") or "",
-                    partial=own.get("logtag") == "P",
-                )
-            )
+            else:
+                entries.append(entry)
     return Opened(tuple(entries), skipped)
+
+
+def entry_of(
+    body: Any, stamp: Stamp | None, own: dict[str, Any], kubernetes: dict[str, Any], cluster: str | None
+) -> Inner | None:
+    """One log record with its own attributes and its resource's; ``None`` where it has no body to look at."""
+    if not isinstance(body, str | dict | list):
+        return None
+    return Inner(
+        body,
+        stamp,
+        cluster,
+        kubernetes or kubernetes_of_path(own.get("log.file.path")),
+        text_at(own, "log.iostream") or "",
+        partial=own.get("logtag") == "P",
+    )
 
 
 def _log_records(resource: Any) -> Iterator[dict[str, Any]]:
@@ -61,7 +71,7 @@ def _any_value(value: Any, depth: int) -> Any:
     """OTLP's AnyValue as a plain JSON value; ``None`` for what it has no value for."""
     if not isinstance(value, dict):
         return None
-    if depth > _DEPTH:
+    if depth > DEPTH:
         return UNKNOWN
     if isinstance(fields := dig(value, "kvlistValue", "values"), list):
         return {
@@ -71,6 +81,8 @@ def _any_value(value: Any, depth: int) -> Any:
         }
     if isinstance(elements := dig(value, "arrayValue", "values"), list):
         return [_any_value(element, depth + 1) for element in elements]
+    if isinstance(packed := value.get("bytesValue"), str):
+        return unpack_text(Packed(packed), len(packed)).data.decode("utf-8", "replace")
     number = value.get("intValue")
     if isinstance(number, str) and len(number) < 20 and number.removeprefix("-").isdecimal() and number.isascii():
         return int(number)
@@ -80,7 +92,8 @@ def _any_value(value: Any, depth: int) -> Any:
     return None
 
 
-def _kubernetes(about: dict[str, Any]) -> dict[str, Any]:
+def kubernetes_in(about: dict[str, Any]) -> dict[str, Any]:
+    """Kubernetes metadata in a resource's attributes; only what is known."""
     known = {
         "pod": {"name": about.get("k8s.pod.name"), "uid": about.get("k8s.pod.uid")},
         "container": {

@@ -10,12 +10,15 @@ from streamer.decode.envelope_aks import open_records
 from streamer.decode.envelope_cloudwatch import open_log_events
 from streamer.decode.envelope_gke import open_log_entry
 from streamer.decode.envelope_otlp import open_resource_logs
+from streamer.decode.envelope_packed import open_deliveries, open_pubsub
 
 ENVELOPES: Final[tuple[Callable[[dict[str, Any]], Opened | None], ...]] = (
+    open_deliveries,
     open_records,
     open_log_events,
     open_log_entry,
     open_resource_logs,
+    open_pubsub,
 )
 
 

@@ -48,6 +48,10 @@ class Gathering:
         self.deep = False
         """Whether anything in the record can nest deeper than the limit: only then it is worth a look."""
         self.look_into(record.value)
+        self.unpack_room = source.limits.unpacked_bytes
+        """Bytes that may still be unpacked from compressed content."""
+        self.unpacked = False
+        """Whether anything was unpacked: dead letters hold what arrived then, which cannot be large."""
         self.cut = len(record.value) > source.limits.record_bytes
         """Whether only the beginning of the record is looked at."""
         self._events: list[Event] = []
@@ -106,6 +110,7 @@ class Gathering:
 
     def dead(self, reason: str, detail: str, value: bytes | None = None) -> None:
         """Something that cannot be read; ``value`` where it is not the whole record."""
+        value = None if self.unpacked else value
         if len(self._dead) >= _DEAD_LETTERS or (value is None and any(one.reason == reason for one in self._dead)):
             return  # the record is told of already; it must not be multiplied by what it holds
         if self.cut and self._dead:

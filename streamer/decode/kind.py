@@ -7,7 +7,8 @@ from typing import Any
 
 from streamer.decode.audit import is_audit, is_event_list
 from streamer.decode.envelopes import open_envelope
-from streamer.decode.line import cri_line
+from streamer.decode.line import cri_line, stamped_line
+from streamer.decode.packed import Packed, unpack, unpack_text
 from streamer.decode.salvage import Cut, Garbage, read_text, text_of
 from streamer.decode.shippers import content_of
 from streamer.decode.source import SourceKind
@@ -25,7 +26,7 @@ def guess_kind(first_values: Iterable[bytes]) -> SourceKind:
     for value in first_values:
         if not value.strip() or len(value) > _LARGEST:
             continue
-        values = _values(text_of(value))
+        values = _values(text_of(unpack(value, _LARGEST).data))
         if any(_holds_audit(found, 0) for found in values):
             audit += 1
         elif not values or not all(isinstance(found, Garbage | Cut) for found in values):
@@ -37,7 +38,7 @@ def guess_kind(first_values: Iterable[bytes]) -> SourceKind:
 
 def _values(text: str) -> list[Any]:
     text = text.strip()
-    line = cri_line(text, {})
+    line = cri_line(text, {}) or stamped_line(text, {})
     if line is not None:
         text = line.text
     return read_text(text) if text[:1] in ("{", "[") else []
@@ -55,5 +56,9 @@ def _holds_audit(value: Any, depth: int) -> bool:
     if is_audit(value) or is_event_list(value):
         return True
     opened = open_envelope(value)
-    inner = [entry.value for entry in opened.entries[:_ENOUGH]] if opened else [content_of(value)]
+    inner = [_plain(entry.value) for entry in opened.entries[:_ENOUGH]] if opened else [content_of(value)]
     return any(_holds_audit(found, depth + 1) for found in inner)
+
+
+def _plain(value: Any) -> Any:
+    return text_of(unpack_text(value, _LARGEST).data) if isinstance(value, Packed) else value

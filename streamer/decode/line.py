@@ -11,6 +11,7 @@ from streamer.decode.stamps import Stamp, parse
 _CRI: Final = re.compile(
     r"(\d{4}-\d\d-\d\d[Tt][\d:.]{8,40}(?:[Zz]|[+-]\d\d:\d\d)) (stdout|stderr) ([FP])(?::[^ ]*+)?(?: |\Z)", re.ASCII
 )
+_KUBECTL: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(?:Z|[+-]\d\d:\d\d)) ", re.ASCII)
 _POD_FILE: Final = re.compile(r"/pods/([^/_]+)_([^/_]+)_([^/_]+)/([^/]+)/[^/]*\Z")
 _CONTAINER_FILE: Final = re.compile(r"/containers/([^/_]+)_([^/_]+)_([^/]+)-[0-9a-f]{12,64}\.log\Z")
 
@@ -49,6 +50,15 @@ def cri_line(text: str, kubernetes: dict[str, Any], cluster: str | None = None) 
     if stamp is None:
         return None
     return Line(text[found.end() :], stamp, found[2], kubernetes, cluster, partial=found[3] == "P")
+
+
+def stamped_line(text: str, kubernetes: dict[str, Any]) -> Line | None:
+    """A line as ``kubectl logs --timestamps`` prints it, stamped to the nanosecond, or ``None`` if it is none."""
+    found = _KUBECTL.match(text)
+    stamp = parse(found[1]) if found else None
+    if found is None or stamp is None:
+        return None
+    return Line(text[found.end() :], stamp, "", kubernetes)
 
 
 def kubernetes_of_path(path: Any) -> dict[str, Any]:

@@ -26,7 +26,7 @@ _PIECES: Final = 1_000
 
 @dataclass(slots=True)
 class _Open:
-    """An unfinished line: its first piece, all texts, and where the last piece stood."""
+    """An unfinished line: its first piece, all texts, where the last piece stood, and at which offset it began."""
 
     first: Line
     texts: list[str]
@@ -35,6 +35,7 @@ class _Open:
     position: Position
     append_time_us: int | None
     touched: int
+    began: int
 
 
 Finished: TypeAlias = tuple[Line, Record]
@@ -73,7 +74,7 @@ class PartialLines:
             return [] if told else [(line, record)]  # a last piece delivered again is no line of its own
         exact = line.stamp.exact if line.stamp else ""
         if found is None:
-            found = _Open(line, [], 0, "", record.position, record.append_time_us, 0)
+            found = _Open(line, [], 0, "", record.position, record.append_time_us, 0, record.position.offset)
         elif exact and exact == found.last_stamp and line.text == found.texts[-1] and line.partial:
             found.touched = self._count
             self._open[key] = found  # the same piece, delivered again
@@ -90,6 +91,10 @@ class PartialLines:
             self._remember_end(key, line)
             return [self._close(key)]
         return self._bound(key)
+
+    def began(self) -> int | None:
+        """The offset of the oldest record that an unfinished line needs; ``None`` if there is none."""
+        return min((found.began for found in self._open.values()), default=None)
 
     def flush(self) -> list[Finished]:
         """Everything unfinished, oldest touched first."""
@@ -118,10 +123,13 @@ class PartialLines:
         return line, Record(text.encode("utf-8", "replace"), found.position, found.append_time_us)
 
     def snapshot(self) -> bytes:
-        """Everything unfinished as bytes; :meth:`restore` of them is the identity."""
+        """Everything unfinished as bytes; :meth:`restore` of them is the identity. Nothing unfinished: no bytes."""
+        if not self._open and not self._ended:
+            return b""
         entries = [[list(key), _to_plain(found)] for key, found in self._open.items()]
         ended = [[list(key), mark] for key, mark in self._ended.items()]
-        return orjson.dumps([_VERSION, self._count, entries, ended])
+        # Records are counted for what is open; without that, the same snapshot need not be stored again.
+        return orjson.dumps([_VERSION, self._count if entries else 0, entries, ended])
 
     def restore(self, data: bytes) -> None:
         """Take over a snapshot. Empty bytes are an empty snapshot.
@@ -179,6 +187,7 @@ def _to_plain(found: _Open) -> dict[str, Any]:
         "position": [position.partition, position.offset, position.is_file],
         "append": found.append_time_us,
         "touched": found.touched,
+        "began": found.began,
     }
 
 
@@ -202,4 +211,5 @@ def _from_plain(plain: dict[str, Any]) -> _Open:
         Position(source, partition, offset, is_file),
         plain["append"],
         plain["touched"],
+        plain.get("began", offset),
     )

@@ -13,6 +13,7 @@ LONG_RUNNING: Final = frozenset({"exec", "attach", "portforward", "proxy", "log"
 
 _POD_NAME: Final = "authentication.kubernetes.io/pod-name"
 _POD_UID: Final = "authentication.kubernetes.io/pod-uid"
+_NODE_NAME: Final = "authentication.kubernetes.io/node-name"
 _CREDENTIAL: Final = "authentication.kubernetes.io/credential-id"
 _ACCOUNT: Final = "system:serviceaccount:"
 _COMMAND: Final = frozenset({"command", "cmd", "container"})
@@ -90,7 +91,7 @@ def actor_of(raw: dict[str, Any]) -> dict[str, Any] | Unknown:
     if isinstance(extra, dict) and extra:
         _add_credential(extra, actor)
     elif extra is UNKNOWN:
-        actor["pod"] = actor["credential_id"] = UNKNOWN
+        actor["pod"] = actor["node"] = actor["credential_id"] = UNKNOWN
     return actor
 
 
@@ -98,6 +99,8 @@ def _add_credential(extra: dict[str, Any], actor: dict[str, Any]) -> None:
     name, uid = _first(extra.get(_POD_NAME)), _first(extra.get(_POD_UID))
     if name or uid:
         actor["pod"] = {key: value for key, value in (("name", name), ("uid", uid)) if value}
+    if _NODE_NAME in extra and (node := _first(extra[_NODE_NAME])):
+        actor["node"] = {"name": node}
     credential = _first(extra.get(_CREDENTIAL))
     if credential:
         actor["credential_id"] = credential
@@ -111,8 +114,10 @@ def exec_of(raw: dict[str, Any]) -> dict[str, Any] | Unknown | None:
     subresource = subresource_of(raw)
     if subresource == "exec" and uri is UNKNOWN:
         return Unknown.UNKNOWN
-    if not subresource or subresource not in ("exec", "proxy", "attach") or not isinstance(uri, str):
+    if not subresource or subresource not in ("exec", "proxy", "attach"):
         return None
+    if not isinstance(uri, str):
+        return _exec_of_body(raw.get("requestObject"))
     path, _, query = uri.partition("?")
     path = unquote(path) if "%" in path else path
     if subresource == "proxy" and "/run" not in path and "/exec" not in path:
@@ -128,6 +133,17 @@ def exec_of(raw: dict[str, Any]) -> dict[str, Any] | Unknown | None:
     if command:
         found["command"] = " ".join(command)
     if container:
+        found["container"] = container
+    return found or None
+
+
+def _exec_of_body(body: Any) -> dict[str, Any] | None:
+    """What an exec runs, where the log knows no addresses and holds the options as a body instead."""
+    words, container = dig(body, "command"), dig(body, "container")
+    found: dict[str, Any] = {}
+    if isinstance(words, list) and words:
+        found["command"] = " ".join(word for word in words if isinstance(word, str))
+    if container and isinstance(container, str):
         found["container"] = container
     return found or None
 

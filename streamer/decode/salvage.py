@@ -33,6 +33,8 @@ _LEVELS: Final = 6
 _MEMBERS: Final = 10_000
 _DOCUMENTS: Final = 10_000
 _RESCANS: Final = 3
+_PATIENCE: Final = 2_000_000
+"""Bytes of one text that are read the slow way; what was compressed can be far longer."""
 
 
 class Cut(dict[str, Any]):
@@ -74,12 +76,13 @@ def read(data: bytes) -> list[Any]:
         pass
     if not data:
         return []
+    patience = _Budget(_PATIENCE)
     lines = data.split(b"\n") if b"\n" in data else []
     if len(lines) > 1 and _is_ndjson(lines):
-        values = [value for line in lines[:_DOCUMENTS] for value in _read_line(line)]
+        values = [value for line in lines[:_DOCUMENTS] for value in _read_line(line, patience)]
         rest = b"\n".join(lines[_DOCUMENTS:])
         return [*values, Garbage(rest, "trailing-bytes")] if rest.strip() else values
-    return list(_documents(data))
+    return _patiently(data, patience)
 
 
 def read_text(text: str) -> list[Any]:
@@ -106,14 +109,23 @@ def text_of(data: bytes) -> str:
     return data.removeprefix(_BOM).decode("utf-8", "replace")
 
 
-def _read_line(line: bytes) -> list[Any]:
+def _read_line(line: bytes, patience: _Budget) -> list[Any]:
     line = line.removeprefix(_BOM).strip(b" \t\r\x00")
     if not line:
         return []
     try:
         return [orjson.loads(line)]
     except orjson.JSONDecodeError:
-        return list(_documents(line))
+        return _patiently(line, patience)
+
+
+def _patiently(data: bytes, patience: _Budget) -> list[Any]:
+    """Damaged documents as far as there is patience left; of the rest it is only said that it is there."""
+    most = max(patience.left, 0)
+    patience.spend(len(data))
+    if len(data) <= most:
+        return list(_documents(data))
+    return [*_documents(data[:most]), Garbage(data[most:], "too-large")]
 
 
 def _is_ndjson(lines: list[bytes]) -> bool:

@@ -112,7 +112,7 @@ def content_of(record: dict[str, Any]) -> Any:
     """What a shipper's record holds of another system: a string, an object or a list; ``None`` if it holds nothing."""
     audit = dig(record, "kubernetes", "audit")
     if isinstance(audit, dict):
-        return audit
+        return _dotted(audit)
     for name in (*_CONTENTS, "log", "message"):
         value = record.get(name)
         if isinstance(value, str) and value:
@@ -120,6 +120,20 @@ def content_of(record: dict[str, Any]) -> Any:
         if isinstance(value, dict | list) and not _is_file_note(value):
             return value
     return None
+
+
+def _dotted(audit: dict[str, Any]) -> dict[str, Any]:
+    """An audit event that Elastic's integration took apart: it writes underscores for the dots in names of keys."""
+    found = dict(audit)
+    for holder, name in ((found, "annotations"), (dig(found, "user"), "extra")):
+        keys = dig(holder, name)
+        if isinstance(keys, dict) and any("_k8s_io/" in key for key in keys):
+            dotted = {key.replace("_k8s_io/", ".k8s.io/", 1): value for key, value in keys.items()}
+            if holder is not found:
+                found["user"] = {**holder, name: dotted}
+            else:
+                found[name] = dotted
+    return found
 
 
 def kubernetes_of(record: dict[str, Any]) -> dict[str, Any]:

@@ -10,12 +10,14 @@ SourceKind: TypeAlias = Literal["audit", "containers"]
 
 ACCESS_LOG_CONTAINERS: Final = (
     "istio-system/istio-ingressgateway/istio-proxy",
-    "*/ingress-nginx-controller*/controller",
+    "ingress-nginx/*ingress-nginx-controller*/controller",
+    "kube-system/*ingress-nginx-controller*/controller",
     "*/*/oauth2-proxy",
     "*/*/oidc-authservice",
     "*/*/authservice",
     "*/*/argo-server",
     "kubeflow/*/ml-pipeline-ui",
+    "kubeflow/*/ml-pipeline-api-server",
     "kubeflow/*/jupyter-web-app",
     "kubeflow/*/centraldashboard",
 )
@@ -34,6 +36,7 @@ class DecodeLimits:
 
     Attributes:
         record_bytes: a larger record is a dead letter.
+        unpacked_bytes: all that compressed content in one record may unpack to.
         depth: nesting of JSON values; deeper is a body that cannot be decoded.
         events: events in one record (EventList, envelopes with many, expansions included).
         partial_bytes: text of one container line joined from partial lines.
@@ -43,6 +46,7 @@ class DecodeLimits:
     """
 
     record_bytes: int = 2_000_000
+    unpacked_bytes: int = 20_000_000
     depth: int = 128
     events: int = 10_000
     partial_bytes: int = 1_000_000

@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from streamer.decode.images import parse_image
+from streamer.decode.joins import workflow_of
 from streamer.decode.line import dig, text_at
-from streamer.decode.podspecs import KINDS, Part, Placed, parts_of
+from streamer.decode.pod_parts import Part, Placed
+from streamer.decode.podspecs import kind_of, parts_of
 from streamer.model import UNKNOWN
 
+_NO_SETTINGS: Final[dict[str, Any]] = {}
 _RUN_ID: Final = "pipeline/runid"
 _BODY_FIELDS: Final = (
     "service_account",
     "owner",
+    "workflow",
     "labels",
     "run_id",
     "host_network",
@@ -34,43 +38,85 @@ _BODY_FIELDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """The ``workload`` fields of an audit event, and per container its ``container`` fields with a unique place."""
+    """What a write says of pods.
+
+    Attributes:
+        fields: the ``workload`` fields of the audit event.
+        containers: per container its ``container`` fields, with a unique place.
+        complete: ``False`` where more may have been written than could be read.
+    """
 
     fields: dict[str, Any]
     containers: tuple[tuple[str, dict[str, Any]], ...]
+    complete: bool = True
 
 
 def unknown_workload(raw: dict[str, Any], resource: str) -> dict[str, Any]:
     """``workload`` of a write whose body was cut off: what the envelope tells, and everything else unknown."""
-    fields = _named(raw, {}, KINDS.get(resource))
+    fields = _named(raw, {}, kind_of(resource, _group(raw)))
     return fields | dict.fromkeys(_BODY_FIELDS, UNKNOWN)
 
 
-def workload_of(raw: dict[str, Any], body: dict[str, Any], resource: str, subresource: str) -> Workload | None:
-    """The workload that a body describes; ``None`` if the object makes no pods."""
-    parts = parts_of(resource, subresource, body)
+def workload_of(
+    raw: dict[str, Any], body: dict[str, Any], resource: str, subresource: str, *, complete: bool = True
+) -> Workload | None:
+    """The workload that a body describes; ``None`` if the object makes no pods.
+
+    Args:
+        raw: the audit event.
+        body: the object that was written.
+        resource: of the object.
+        subresource: of the object.
+        complete: ``False`` where the body does not hold all that was written: then what it lacks is unknown.
+    """
+    group = _group(raw)
+    parts, understood = parts_of(resource, subresource, group, body)
+    complete = complete and understood
     if not parts:
-        return None
+        return None if complete else Workload(unknown_workload(raw, resource), (), complete=False)
     metadata = body.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    fields = _named(raw, body, KINDS.get(resource))
+    fields = _named(raw, body, kind_of(resource, group))
     fields |= _metadata_fields(raw, metadata, parts)
+    workflow = workflow_of(fields.get("kind"), fields, metadata)
+    if workflow:
+        fields["workflow"] = workflow
     fields |= _settings_fields(parts)
+    views = _views(parts)
+    fields |= _container_sums([view for _, view in views])
+    if not complete:
+        _leave_open(fields)
+    return Workload(fields, tuple(views), complete)
+
+
+def _views(parts: list[Part]) -> list[tuple[str, dict[str, Any]]]:
+    """Every container's fields, with its place."""
     views: list[tuple[str, dict[str, Any]]] = []
     seen: set[str] = set()
-    whole = {} if parts[0].containers else parts[0].settings  # a Workflow's, for all its templates
-    shared = _host_volumes(parts[:1]) if whole else {}
+    shared: dict[int, dict[str, str]] = {}
     for part in parts:
+        whole = _NO_SETTINGS if part.whole is None else part.whole
         settings = part.settings if "securityContext" in part.settings else whole
-        volumes = ChainMap(_host_volumes([part]), shared)
+        if id(whole) not in shared:
+            shared[id(whole)] = _host_volumes(whole)
+        volumes = ChainMap(_host_volumes(part.settings), shared[id(whole)])
         for index, placed in enumerate(part.containers):
             place = f"{placed.place}/{placed.name}" if placed.name else f"{placed.place}/{index}"
             if place in seen:
                 place = f"{place}#{len(views)}"
             seen.add(place)
             views.append((place, container_fields(placed, settings, volumes)))
-    fields |= _container_sums([view for _, view in views])
-    return Workload(fields, tuple(views))
+    return views
+
+
+def _leave_open(fields: dict[str, Any]) -> None:
+    """What is not seen in a body that was read in part is unknown, never absent."""
+    for name in _BODY_FIELDS:
+        value = fields.get(name)
+        if isinstance(value, list):
+            fields[name] = [*value, UNKNOWN]
+        elif value is None or value is False:
+            fields[name] = UNKNOWN
 
 
 def container_fields(placed: Placed, settings: dict[str, Any], volumes: Mapping[str, str]) -> dict[str, Any]:
@@ -99,7 +145,8 @@ def container_fields(placed: Placed, settings: dict[str, Any], volumes: Mapping[
     if isinstance(run_as, int) and not isinstance(run_as, bool):
         fields["run_as_user"] = run_as
     fields["capabilities_added"] = _strings(dig(security, "capabilities", "add"))
-    words = [*_strings(spec.get("command")), *_strings(spec.get("args")), *_strings([spec.get("source")])]
+    written = [spec.get("source"), spec.get("script")]
+    words = [*_strings(spec.get("command")), *_strings(spec.get("args")), *_strings(written)]
     if words:
         fields["command_line"] = " ".join(words)
     fields["env_names"] = [name for entry in _items(spec.get("env")) if (name := text_at(entry, "name"))]
@@ -107,6 +154,10 @@ def container_fields(placed: Placed, settings: dict[str, Any], volumes: Mapping[
     fields["host_paths"] = _unique(volumes[name] for name in mounted if name in volumes)
     fields["gpu"] = _asks_for_gpu(spec.get("resources"))
     return fields
+
+
+def _group(raw: dict[str, Any]) -> str:
+    return text_at(raw, "objectRef", "apiGroup") or ""
 
 
 def _named(raw: dict[str, Any], body: dict[str, Any], kind: str | None) -> dict[str, Any]:
@@ -158,7 +209,7 @@ def _settings_fields(parts: list[Part]) -> dict[str, Any]:
         node = text_at(part.settings, "nodeName")
         if node:
             fields.setdefault("node_name", node)
-    fields["host_paths"] = _unique(path for part in parts for path in _host_volumes([part]).values())
+    fields["host_paths"] = _unique(path for part in parts for path in _host_volumes(part.settings).values())
     return fields
 
 
@@ -173,12 +224,11 @@ def _container_sums(views: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _host_volumes(parts: list[Part]) -> dict[str, str]:
+def _host_volumes(settings: dict[str, Any]) -> dict[str, str]:
     """Volume name → path on the node."""
     return {
         name: path
-        for part in parts
-        for volume in _items(part.settings.get("volumes"))
+        for volume in _items(settings.get("volumes"))
         if (path := text_at(volume, "hostPath", "path")) and (name := text_at(volume, "name") or path)
     }
 

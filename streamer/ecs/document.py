@@ -18,12 +18,13 @@ import orjson
 from streamer.detect.redaction import cut, redact
 from streamer.ecs import cloudevents, evidence, reason
 from streamer.ecs.attack import ATTACK_VERSION, FRAMEWORK, Attack, attack_of
+from streamer.ecs.bodies import index_of
 from streamer.ecs.conditions import condition_text
 from streamer.ecs.entities import Flat, entities_of, union
 from streamer.ecs.fields import ALERT_FIELDS
 from streamer.ecs.members import Line, Member, Rules, key_values, line_of, marks_of
 from streamer.ecs.safe import indexable_us, safe_value, timestamp
-from streamer.ecs.templates import INDEX_PREFIX, SCHEMA_VERSION
+from streamer.ecs.templates import SCHEMA_VERSION
 from streamer.model import Alert, Document, Firing, Notice
 from streamer.sigma.rules import CorrelationRule, Level, RuleMeta, RuleSet
 
@@ -322,11 +323,9 @@ def _key(firing: Firing, line: Line, entities: Flat) -> str:
 
 
 def _document(identity: str, flat: Flat, time_us: int, key: str) -> Document:
-    moment = indexable_us(time_us)
-    day = timestamp(moment)[:10].replace("-", ".")
     return Document(
         id=identity,
-        index=f"{INDEX_PREFIX}{flat['data_stream.namespace']}-{day}",
+        index=index_of(flat["data_stream.namespace"], flat["@timestamp"]),
         key=key.encode(),
         body=orjson.dumps(nested(flat)),
         headers=cloudevents.headers(flat),

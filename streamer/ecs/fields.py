@@ -168,7 +168,7 @@ streamer.incident.id        kw       reserved
 streamer.decided.at!        date_nanos  event time that decided it
 streamer.decided.by!        kw       `arrival` of the last event, or `watermark`: nothing earlier could come any more
 streamer.provisional!       boolean  decided early; what it says may still change
-streamer.marks              kw[]     of `provisional`, `cut` (rests on a time after the end of the log), `cold_start`
+streamer.marks              kw[]     `provisional`, `cut` (rests on time after the log ended), `cold_start`, `shortened`
 streamer.links.exact!       long     joins along the chain by something that names the thing itself
 streamer.links.by_time!     long     joins along the chain by time only
 streamer.steps              off      per rule that contributed: name, title, how many events, whether absence was asked

@@ -4,8 +4,21 @@ It knows documents, never the engine. What each answer of the server means for a
 (:mod:`~streamer.elastic.verdicts`).
 """
 
+from streamer.elastic.bulk import Bulk, Outcome
 from streamer.elastic.connection import Elastic, ElasticConnection
 from streamer.elastic.setup import Installed, has_lifecycle, install, prune
 from streamer.elastic.sink import ElasticSink
+from streamer.elastic.verdicts import Verdict
 
-__all__ = ["Elastic", "ElasticConnection", "ElasticSink", "Installed", "has_lifecycle", "install", "prune"]
+__all__ = [
+    "Bulk",
+    "Elastic",
+    "ElasticConnection",
+    "ElasticSink",
+    "Installed",
+    "Outcome",
+    "Verdict",
+    "has_lifecycle",
+    "install",
+    "prune",
+]

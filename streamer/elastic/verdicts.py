@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from elastic_transport import ConnectionError as TransportConnectionError
 from elastic_transport import ConnectionTimeout, TlsError, TransportError
@@ -16,7 +16,20 @@ from elasticsearch import ApiError, UnsupportedProductError
 
 from streamer.errors import ServerError
 
-_ROTATE_HINT = "Correct elasticsearch.api_key or its file; a changed file is read again by itself."
+_NOT_THE_DOCUMENTS_FAULT: Final = {
+    "index_closed_exception",
+    "index_not_found_exception",
+    "validation_exception",  # no more shards allowed: the index of a new day cannot be made
+}
+_ABOUT_THE_INDEX: Final = (
+    "pipeline with id [",
+    "maximum normal shards open",
+    "template after composition is invalid",
+    "composable template",
+)
+"""Words of refusals with status 400 that would meet every document alike."""
+_MALFORMED: Final = {"action_request_validation_exception", "x_content_parse_exception"}
+_ROTATE_HINT: Final = "Correct elasticsearch.api_key or its file; a changed file is read again by itself."
 
 
 class Verdict(Enum):
@@ -26,8 +39,12 @@ class Verdict(Enum):
     DUPLICATE = "duplicate"
     FAILURE_STORE = "failure-store"
     REFUSED = "refused"
+    BUSY = "busy"
+    """The server has too much to do: the same again, a little later."""
     WAITS = "waits"
+    """Its index is blocked for now, often by a full disk."""
     OPERATOR = "operator"
+    """Its index is in a state that only a person changes."""
 
     @property
     def is_done(self) -> bool:
@@ -50,9 +67,11 @@ def verdict_of(item: Mapping[str, Any]) -> tuple[Verdict, str]:
         return (Verdict.FAILURE_STORE if in_failure_store else Verdict.STORED), told
     if status == 409:
         return Verdict.DUPLICATE, told
-    if status == 429 or status >= 500 or kind == "cluster_block_exception":
+    if kind == "cluster_block_exception":
         return Verdict.WAITS, told
-    if kind in {"index_closed_exception", "index_not_found_exception"}:
+    if status == 429 or status >= 500:
+        return Verdict.BUSY, told
+    if kind in _NOT_THE_DOCUMENTS_FAULT or any(words in reason for words in _ABOUT_THE_INDEX):
         return Verdict.OPERATOR, told
     if status in {400, 413}:
         return Verdict.REFUSED, told
@@ -113,6 +132,11 @@ def kind_of(error: ApiError) -> tuple[str, str]:
     if isinstance(inner, Mapping):
         return str(inner.get("type", "")), str(inner.get("reason", ""))
     return "", ""
+
+
+def blames_the_request(error: ApiError) -> bool:
+    """Whether the whole request was refused for what stands in it: too large, or one document no bulk may carry."""
+    return error.status_code == 413 or (error.status_code == 400 and kind_of(error)[0] in _MALFORMED)
 
 
 def is_absent(error: ApiError) -> bool:

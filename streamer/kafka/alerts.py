@@ -13,8 +13,9 @@ from typing import Final
 from streamer.errors import ServerError
 from streamer.kafka.connection import KafkaConnection
 from streamer.kafka.tail import ids_on_topic
-from streamer.kafka.transactions import TOO_LARGE, Message, TransactionalProducer
+from streamer.kafka.transactions import TOO_LARGE, TransactionalProducer
 from streamer.model import Document
+from streamer.ports import Message
 
 _CLOCKS_APART_MS: Final = 600_000
 """How far an event's clock may run ahead of ours and still be found; far above what T3 lets through."""
@@ -38,7 +39,7 @@ class AlertsTopicSink:
     def __init__(self, connection: KafkaConnection, topic: str, *, writer: str) -> None:
         self._connection = connection
         self._topic = topic
-        self._producer = TransactionalProducer(connection, writer, topic, largest=_LARGEST)
+        self._producer = TransactionalProducer(connection, writer, largest=_LARGEST)
         self._in_doubt = True
         self._told: dict[str, None] = {}
         self.set_aside: dict[str, str] = {}
@@ -55,8 +56,8 @@ class AlertsTopicSink:
         """See :meth:`streamer.ports.Sink.deliver`; all of them are done when this returns."""
         if not documents:
             return ()
-        if not self._producer.open:
-            self._in_doubt = True
+        if not self._producer.open or self._producer.suspect:
+            self._in_doubt = self._in_doubt or not self._producer.open
             await self._producer.start()
         untold = [document for document in documents if document.id not in self._told]
         if not untold:
@@ -86,7 +87,7 @@ class AlertsTopicSink:
             del self._told[next(iter(self._told))]
 
     def _fits(self, document: Document) -> bool:
-        if self._producer.fits(_message(document)):
+        if self._producer.fits(self._message(document)):
             return True
         self.set_aside[document.id] = f"{len(document.body)} bytes are more than a message may have ({_LARGEST})"
         return False
@@ -96,7 +97,7 @@ class AlertsTopicSink:
         if not documents:
             return
         try:
-            await self._producer.write([_message(document) for document in documents])
+            await self._producer.write([self._message(document) for document in documents])
         except ServerError as error:
             self._in_doubt = True
             if not isinstance(error.__cause__, TOO_LARGE):
@@ -111,6 +112,5 @@ class AlertsTopicSink:
         await self._write(documents[:half])
         await self._write(documents[half:])
 
-
-def _message(document: Document) -> Message:
-    return Message(document.key, document.body, document.headers)
+    def _message(self, document: Document) -> Message:
+        return Message(self._topic, None, document.key, document.body, document.headers)

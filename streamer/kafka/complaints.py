@@ -21,6 +21,7 @@ T = TypeVar("T")
 _REFUSED_LOGIN: Final = (
     errors.AuthenticationFailedError,
     errors.AuthenticationMethodNotSupported,
+    errors.SaslAuthenticationFailed,
     errors.UnsupportedSaslMechanismError,
     errors.IllegalSaslStateError,
 )
@@ -28,6 +29,7 @@ _REFUSED_ACCESS: Final = (
     errors.TopicAuthorizationFailedError,
     errors.GroupAuthorizationFailedError,
     errors.ClusterAuthorizationFailedError,
+    errors.TransactionalIdAuthorizationFailed,
 )
 _OTHER_VERSION: Final = (
     errors.IncompatibleBrokerVersion,
@@ -68,8 +70,8 @@ def as_server_error(error: BaseException, connection: KafkaConnection, doing: st
         )
     if isinstance(error, _REFUSED_ACCESS):
         return ServerError(
-            f"{where} does not allow {doing}: {told}",
-            hint="It needs Read and Describe on raw topics, Write and Describe on ours, and its transactional ids.",
+            f"{where} does not allow {connection.principal} what {doing} needs: {told}",
+            hint=_missing_access(error),
             retriable=False,
         )
     if isinstance(error, _OTHER_VERSION):
@@ -84,9 +86,33 @@ def as_server_error(error: BaseException, connection: KafkaConnection, doing: st
             hint="Check kafka.security: protocol, ca_file, cert_file and key_file.",
             retriable=False,
         )
+    if isinstance(error, errors.KafkaConnectionError) and told.endswith("closed"):
+        return ServerError(f"{where} closes the connection ({doing})", hint=_why_closed(connection))
     if isinstance(error, _AWAY):
         return ServerError(f"{where} does not answer ({doing})", hint="Is it running, and is the address right?")
     return ServerError(f"{where}: {doing} failed: {told}")
+
+
+def _why_closed(connection: KafkaConnection) -> str:
+    """What a broker does not tell that hangs up without a word."""
+    if connection.security_protocol == "SSL" and not connection.certificate_file:
+        return "Is it stopping, or does it ask for a certificate (kafka.security.cert_file and key_file)?"
+    return "Is it stopping, or does this port speak another protocol (kafka.security.protocol)?"
+
+
+def _missing_access(error: BaseException) -> str:
+    """Which entry of the broker's access lists is missing, as far as the broker tells."""
+    named = error.args[0] if error.args else ""
+    names = ", ".join(sorted(map(str, named))) if isinstance(named, (set, frozenset, list, tuple)) else str(named)
+    if isinstance(error, errors.TopicAuthorizationFailedError):
+        lacking = f"Read (where it is read) or Write (where it is written) on the topic {names}"
+    elif isinstance(error, errors.GroupAuthorizationFailedError):
+        lacking = f"Read on the group {names}"
+    elif isinstance(error, errors.TransactionalIdAuthorizationFailed):
+        lacking = f"Write on the transactional id {names}, or on all that begin with kafka.topic_prefix"
+    else:
+        lacking = "access to the cluster"
+    return f"Missing: {lacking}. `streamer doctor` names every entry that is missing, as a kafka-acls command."
 
 
 async def attempt(
@@ -116,6 +142,20 @@ def retrieved(future: asyncio.Future[Any]) -> None:
     """Look at a future's exception, so that nobody warns that nobody did."""
     if future.done() and not future.cancelled():
         future.exception()
+
+
+async def end_producer(producer: Any) -> None:
+    """Close a producer, however it fared; never raises, never hangs longer than some seconds."""
+    # Its stop may end half-way, after an error of its own; the connections would stay open.
+    await let_go(producer.stop(), producer.client.close())
+    # When it was fenced it has told so to futures of its own that nobody waits for any more.
+    manager, accumulator = getattr(producer, "_txn_manager", None), getattr(producer, "_message_accumulator", None)
+    waiters = [getattr(manager, "_transaction_waiter", None)]
+    for batches in list(getattr(accumulator, "_batches", {}).values()):
+        waiters += [getattr(batch, "_drain_waiter", None) for batch in batches]
+    for waiter in waiters:
+        if waiter is not None:
+            retrieved(waiter)
 
 
 async def _diagnose(connection: KafkaConnection, error: Exception, doing: str) -> ServerError:

@@ -16,9 +16,10 @@ from aiokafka import errors
 from streamer.kafka.complaints import as_server_error, attempt, let_go
 from streamer.kafka.connection import KafkaConnection
 from streamer.model import DeadLetter
+from streamer.ports import Message
 
-_TYPE: Final = b"io.streamer.dlq.v1"
-_LARGEST_PAYLOAD: Final = 512 * 1024
+TYPE: Final = b"io.streamer.dlq.v1"
+LARGEST_PAYLOAD: Final = 512 * 1024
 """Original bytes kept; in base64 and with the frame around it a letter stays below Kafka's default of 1 MB."""
 
 
@@ -55,8 +56,8 @@ class DeadLetterSink:
         try:
             async with asyncio.timeout(self._connection.request_timeout_s):
                 sends = [
-                    await self._producer.send(self._topic, body, key, headers=headers)
-                    for key, body, headers in (self._encoded(letter) for _, letter in letters)
+                    await self._producer.send(self._topic, message.value, message.key, headers=list(message.headers))
+                    for message in (message_of(letter, topic=self._topic, source=self._source) for _, letter in letters)
                 ]
                 await asyncio.gather(*sends)
         except (errors.KafkaError, OSError, TimeoutError, AssertionError) as error:
@@ -70,25 +71,33 @@ class DeadLetterSink:
         if producer is not None:
             await let_go(producer.stop(), producer.client.close())
 
-    def _encoded(self, letter: DeadLetter) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
-        position = letter.position
-        if position.is_file:
-            source: dict[str, Any] = {"file": position.source, "line": position.offset}
-        else:
-            source = {"topic": position.source, "partition": position.partition, "offset": position.offset}
-        body = {
-            "error": {"reason": letter.reason, "detail": letter.detail},
-            "stage": "decode",
-            "source": source,
-            "size": letter.size,
-            "payload": base64.b64encode(letter.value[:_LARGEST_PAYLOAD]).decode(),
-        }
-        headers = [
-            ("ce_specversion", b"1.0"),
-            ("ce_id", str(position).encode()),
-            ("ce_type", _TYPE),
-            ("ce_source", self._source.encode()),
-            ("content-type", b"application/json"),
-        ]
-        key = f"{position.source}[{position.partition}]".encode()
-        return key, orjson.dumps(body), headers
+
+def message_of(letter: DeadLetter, *, topic: str, source: str, stage: str = "decode") -> Message:
+    """A dead letter as it is written.
+
+    Args:
+        letter: what was set aside; of its bytes the first 512 KB are kept.
+        topic: full name.
+        source: the CloudEvents source, for example ``/streamer/prod-1``.
+        stage: what gave it up: ``decode``, ``detect``, ``correlate`` or ``index``.
+    """
+    position = letter.position
+    if position.is_file:
+        place: dict[str, Any] = {"file": position.source, "line": position.offset}
+    else:
+        place = {"topic": position.source, "partition": position.partition, "offset": position.offset}
+    body = {
+        "error": {"reason": letter.reason, "detail": letter.detail},
+        "stage": stage,
+        "source": place,
+        "size": letter.size,
+        "payload": base64.b64encode(letter.value[:LARGEST_PAYLOAD]).decode(),
+    }
+    headers = (
+        ("ce_specversion", b"1.0"),
+        ("ce_id", str(position).encode()),
+        ("ce_type", TYPE),
+        ("ce_source", source.encode()),
+        ("content-type", b"application/json"),
+    )
+    return Message(topic, None, f"{position.source}[{position.partition}]".encode(), orjson.dumps(body), headers)

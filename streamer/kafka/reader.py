@@ -13,21 +13,21 @@ The append time of a record is the broker's where the topic has ``message.timest
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from aiokafka import TopicPartition, errors
 
 from streamer.errors import ServerError, StateError
 from streamer.kafka.complaints import as_server_error, attempt, let_go
 from streamer.kafka.connection import KafkaConnection
+from streamer.kafka.gaps import Gap, existing_positions
+from streamer.kafka.hearing import Hearing
+from streamer.kafka.records import as_record
 from streamer.kafka.topics import partitions_of
-from streamer.model import Position, Record
+from streamer.model import Record
 from streamer.ports import Batch, Partition
-
-_LOG_APPEND_TIME: Final = 1
-_US_PER_MS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,36 +47,6 @@ class ReadLimits:
     fetch_bytes: int = 1024 * 1024
     refresh_s: float = 30.0
     silence_s: float = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Records that could not be read because the topic no longer holds them, or was made anew.
-
-    Attributes:
-        partition: where.
-        wanted: the position that was stored.
-        found: the position that reading went on from.
-        recreated: the topic ends before ``wanted``, so it was deleted and made anew; else records had expired.
-    """
-
-    partition: Partition
-    wanted: int
-    found: int
-    recreated: bool
-
-    def __str__(self) -> str:
-        """One sentence for logs and notices."""
-        topic, number = self.partition
-        if self.recreated:
-            return (
-                f"{topic}[{number}] ends before the stored position {self.wanted}: it was deleted and made anew; "
-                f"reading goes on from {self.found}"
-            )
-        return (
-            f"{topic}[{number}] no longer holds {self.found - self.wanted} records that were never read: they expired "
-            f"before streamer came to them; what they would have shown is not detected"
-        )
 
 
 class KafkaReader:
@@ -102,8 +72,7 @@ class KafkaReader:
         self._next: dict[TopicPartition, int] = {}
         self._backlog: deque[Record] = deque()
         self._gaps: list[Gap] = []
-        self._heard_us = 0
-        self._asked_us: int | None = None
+        self._hearing = Hearing(now_us, self._limits.silence_s)
 
     async def start(self, positions: Mapping[Partition, object]) -> None:
         """See :meth:`streamer.ports.Reader.start`; a position that no longer exists is a :class:`Gap`."""
@@ -126,7 +95,7 @@ class KafkaReader:
             await self.stop()
             raise
         self._assign(start)
-        self._heard_us, self._asked_us = self._now_us(), None
+        self._hearing = Hearing(self._now_us, self._limits.silence_s)
 
     def partitions(self) -> frozenset[Partition]:
         """See :meth:`streamer.ports.Reader.partitions`; may grow with every :meth:`read`."""
@@ -177,7 +146,7 @@ class KafkaReader:
             expected = self._next[tp]
             for record in fetched:
                 if record.offset >= expected:  # a seek can be overtaken by records already fetched
-                    self._backlog.append(_record(record, now_us))
+                    self._backlog.append(as_record(record, now_us))
                     self._next[tp] = record.offset + 1
 
     def _take(self) -> list[Record]:
@@ -191,35 +160,19 @@ class KafkaReader:
         return taken
 
     async def _at_end(self) -> frozenset[Partition]:
-        """Partitions whose every record has been handed over, by the last answer of the broker.
-
-        The high watermark counts, not the last stable offset: records of an open transaction are still to come.
-        """
+        """Partitions whose every record has been handed over."""
         waiting = {(record.position.source, record.position.partition) for record in self._backlog}
-        fresh_us = self._now_us() - int(self._limits.silence_s * 1_000_000)
-        found = set()
-        for tp in self._next:
-            partition = (tp.topic, tp.partition)
-            end, polled_ms = self._consumer.highwater(tp), self._consumer.last_poll_timestamp(tp)
-            if end is None or polled_ms is None:
-                continue
-            self._heard_us = max(self._heard_us, polled_ms * _US_PER_MS)
-            fresh = polled_ms * _US_PER_MS >= fresh_us
-            if fresh and partition not in waiting and await self._consumer.position(tp) >= end:
-                found.add(partition)
-        return frozenset(found)
+        ended = await self._hearing.at_end(self._consumer, self._next)
+        return frozenset((tp.topic, tp.partition) for tp in ended) - waiting
 
     async def _notice_silence(self) -> None:
-        """Raise if the broker has not answered for too long; the client itself would retry for ever without a word."""
-        now_us = self._now_us()
-        if self._asked_us is None or self._asked_us < self._heard_us:
-            self._asked_us = now_us  # silence counts while somebody reads, not while the reader rests
-        silent_us = now_us - self._asked_us
-        if silent_us <= self._limits.silence_s * 1_000_000:
+        """Raise if the broker has not answered for too long."""
+        silent_s = self._hearing.silent_s()
+        if silent_s is None:
             return
         await partitions_of(self._connection, self._topics)  # raises with the reason, if it can be told
         raise ServerError(
-            f"Kafka at {self._connection.bootstrap_servers} has not answered for {silent_us // 1_000_000} s "
+            f"Kafka at {self._connection.bootstrap_servers} has not answered for {silent_s} s "
             f"(reading {', '.join(self._topics)})",
             hint="Does every partition have a leader?",
         )
@@ -249,15 +202,8 @@ class KafkaReader:
 
     async def _existing(self, wanted: Mapping[TopicPartition, int | None]) -> dict[TopicPartition, int]:
         """Positions that exist: the wanted ones where they do, else the beginning, and a gap."""
-        doing = "looking up positions"
-        first = await attempt(self._consumer.beginning_offsets(list(wanted)), self._connection, doing)
-        last = await attempt(self._consumer.end_offsets(list(wanted)), self._connection, doing)
-        found = {}
-        for tp, offset in wanted.items():
-            exists = offset is not None and first[tp] <= offset <= last[tp]
-            found[tp] = offset if exists and offset is not None else first[tp]
-            if offset is not None and not exists:
-                self._gaps.append(Gap((tp.topic, tp.partition), offset, first[tp], recreated=offset > last[tp]))
+        found, gaps = await existing_positions(self._consumer, self._connection, wanted)
+        self._gaps += gaps
         return found
 
 
@@ -268,22 +214,3 @@ def _offset(partition: Partition, value: object) -> int:
         f"the stored position of {partition[0]}[{partition[1]}] is {value!r}, which is no Kafka offset",
         hint="The store was written for another kind of source; use a new store.",
     )
-
-
-def _record(record: Any, now_us: int) -> Record:
-    stamp_us = record.timestamp * _US_PER_MS
-    if record.timestamp < 0:
-        stamp_us = now_us  # written by a client so old that it does not stamp
-    elif record.timestamp_type != _LOG_APPEND_TIME:
-        stamp_us = min(stamp_us, now_us)
-    return Record(
-        value=record.value or b"",
-        position=Position(record.topic, record.partition, record.offset, is_file=False),
-        append_time_us=stamp_us,
-        headers=tuple(_headers(record.headers)),
-    )
-
-
-def _headers(headers: Iterable[tuple[str, bytes | None]]) -> Iterable[tuple[str, bytes]]:
-    for name, value in headers:
-        yield name, value or b""

@@ -101,12 +101,12 @@ class StoredDeadLetter:
     letter: DeadLetter
 
 
-def dead_letters(path: Path, *, reason: str = "", limit: int = 1000) -> list[StoredDeadLetter]:
-    """Records set aside, oldest first, the newest ``limit`` of them. Raises ``StateError``."""
+def dead_letters(path: Path, *, reason: str = "", since_us: int = 0, limit: int = 1000) -> list[StoredDeadLetter]:
+    """Records set aside since then, oldest first, the newest ``limit`` of them. Raises ``StateError``."""
     rows = _query(
         path,
         "SELECT seq, stored_us, reason, detail, source, number, offset, is_file, value, size FROM dead_letters"
-        " WHERE ? IN ('', reason) ORDER BY seq DESC LIMIT ?",
-        (reason, limit),
+        " WHERE ? IN ('', reason) AND stored_us >= ? ORDER BY seq DESC LIMIT ?",
+        (reason, since_us, limit),
     )
     return [StoredDeadLetter(row[0], row[1], dead_letter_of(row[2:])) for row in reversed(rows)]  # type: ignore[arg-type]

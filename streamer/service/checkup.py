@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, SecretStr
 
-from streamer.ecs.templates import INDEX_TEMPLATE
-from streamer.errors import ServerError, SettingsError, StateError
+from streamer.errors import StateError
 from streamer.local.archive import alerts
+from streamer.service.checkup_elastic import elastic_findings
+from streamer.service.checkup_kafka import kafka_findings
 from streamer.service.configuration import origin_of, read_tree
-from streamer.service.doors import elastic_connection_of, refuse_missing_topics, refuse_wrong_topics
+from streamer.service.doors import is_embedded
 from streamer.service.durations import LENGTHS_OF_TIME, format_duration
-from streamer.service.settings import ElasticsearchSettings, KafkaSettings, Settings, SourceSettings
+from streamer.service.findings import Finding, note, ok, wrong
+from streamer.service.settings import Settings, SourceSettings
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at."""
-
-    fine: bool
-    sentence: str
-    hint: str | None = None
+_ALERT_BYTES: Final = 6_000
+"""About what an alert takes in the store, with its index."""
+_ENTRY_BYTES: Final = 400
+"""About what an entry of the state takes there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,65 +67,55 @@ def _text(location: tuple[int | str, ...], value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-async def checkup(settings: Settings) -> list[Finding]:
-    """Look at files, store and servers; never raises on account of what it finds."""
+async def checkup(settings: Settings, *, longest_us: int = 0, roles: Sequence[str] = ()) -> list[Finding]:
+    """Look at files, store and servers; never raises on account of what it finds.
+
+    Args:
+        settings: what is asked for.
+        longest_us: the longest time span of any rule.
+        roles: of the Kafka mode, to look after; none: those that the settings ask for.
+    """
     findings = [_source(source) for source in settings.sources if source.file is not None]
-    findings.append(_store(settings.store))
+    if is_embedded(settings):
+        findings += [_store(settings.store), *_room(settings)]
     if settings.kafka is not None:
-        topics = [source.kafka for source in settings.sources if source.kafka is not None]
-        findings += await _kafka(settings.kafka, topics)
-    if settings.elasticsearch is not None:
-        findings.append(await _elasticsearch(settings.elasticsearch))
+        findings += await kafka_findings(settings, settings.kafka, longest_us=longest_us, roles=roles)
+    if settings.elasticsearch is not None and (not roles or "index" in roles):
+        findings += await elastic_findings(settings.elasticsearch)
     return findings
-
-
-async def _kafka(kafka: KafkaSettings, topics: Sequence[str]) -> list[Finding]:
-    """One finding for our own topics, one for the raw topics; only one if Kafka is away."""
-    findings: list[Finding] = []
-    try:
-        await refuse_wrong_topics(kafka)
-        findings.append(Finding(True, f"Kafka at {kafka.bootstrap_servers} answers; streamer's own topics are right"))
-    except SettingsError as error:
-        findings.append(Finding(False, error.message, error.hint))
-    except ServerError as error:
-        return [Finding(False, error.message, error.hint)]
-    if topics:
-        try:
-            await refuse_missing_topics(kafka, topics)
-            findings.append(Finding(True, f"raw topics to read from are there: {', '.join(topics)}"))
-        except ServerError as error:
-            findings.append(Finding(False, error.message, error.hint))
-    return findings
-
-
-async def _elasticsearch(elasticsearch: ElasticsearchSettings) -> Finding:
-    from streamer.elastic import ElasticSink  # noqa: PLC0415
-
-    try:
-        sink = ElasticSink(elastic_connection_of(elasticsearch), template=INDEX_TEMPLATE)
-        await sink.start()
-    except (ServerError, SettingsError) as error:
-        return Finding(False, error.message, error.hint)
-    await sink.stop()
-    return Finding(True, f"Elasticsearch at {', '.join(elasticsearch.hosts)} answers and has the index template")
 
 
 def _source(source: SourceSettings) -> Finding:
     path = Path(source.name)
     if os.access(path, os.R_OK) and not path.is_dir():
-        return Finding(True, f"{path} can be read")
+        return ok(f"{path} can be read")
     if source.follow and not path.exists():
-        return Finding(True, f"{path} is not there yet; it is waited for")
-    return Finding(False, f"{path} cannot be read", "check the path and its permissions")
+        return ok(f"{path} is not there yet; it is waited for")
+    return wrong(f"{path} cannot be read", "check the path and its permissions")
 
 
 def _store(path: Path) -> Finding:
     if not path.exists():
         if os.access(path.absolute().parent, os.W_OK):
-            return Finding(True, f"{path} is not there yet; the first run makes it")
-        return Finding(False, f"{path} cannot be made", "its folder must exist and be writable")
+            return ok(f"{path} is not there yet; the first run makes it")
+        return wrong(f"{path} cannot be made", "its folder must exist and be writable")
     try:
         alerts(path)
     except StateError as error:
-        return Finding(False, error.message, error.hint)
-    return Finding(True, f"{path} is a store that this version can use")
+        return wrong(error.message, error.hint)
+    return ok(f"{path} is a store that this version can use")
+
+
+def _room(settings: Settings) -> Iterator[Finding]:
+    """Whether the disk has room for the store at its largest, beside what it holds already."""
+    folder = settings.store.absolute().parent
+    if not folder.is_dir():
+        return
+    held = settings.store.stat().st_size if settings.store.exists() else 0
+    most = settings.retention.alerts * _ALERT_BYTES + settings.limits.state_entries * _ENTRY_BYTES
+    free = shutil.disk_usage(folder).free
+    said = f"{free / 1e9:.1f} GB are free for {settings.store}, which may grow to {most / 1e9:.1f} GB"
+    if free < min(most - held, most):
+        yield note(said, "a full disk stops reading and loses nothing; lower retention.alerts, or give it more room")
+    else:
+        yield ok(said)

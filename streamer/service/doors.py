@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from streamer.ecs.bodies import shortened
 from streamer.ecs.templates import INDEX_TEMPLATE
 from streamer.errors import SettingsError
 from streamer.local.files import FileInput, FilesReader, ReadLimits
@@ -17,12 +18,13 @@ from streamer.ports import Partition, Sink
 from streamer.service.configuration import secret
 from streamer.service.delivery import Courier
 from streamer.service.patience import Outage
-from streamer.service.settings import ElasticsearchSettings, KafkaSettings, Settings
-from streamer.service.sources import Feed
+from streamer.service.settings import ElasticsearchSettings, KafkaSettings, Settings, SourceSettings
+from streamer.service.sources import WEBHOOK_BYTES, Feed
 
 if TYPE_CHECKING:
     from streamer.elastic import ElasticConnection
     from streamer.kafka.connection import KafkaConnection
+    from streamer.kafka.topics import TopicProblem
 
 _log = structlog.get_logger("streamer.service")
 BATCH_BYTES: Final = 4_000_000
@@ -33,6 +35,11 @@ _DEAD_LETTERS_PER_ALERT: Final = 10
 def now_us() -> int:
     """The wall clock in microseconds since the epoch."""
     return time.time_ns() // 1_000
+
+
+def is_embedded(settings: Settings) -> bool:
+    """Whether one process with a store does everything, because not all sources are topics."""
+    return any(source.kafka is None for source in settings.sources)
 
 
 def retention_of(settings: Settings) -> Retention:
@@ -48,9 +55,9 @@ def open_store(settings: Settings) -> SqliteStore:
 
 
 def feeds_of(settings: Settings, positions: Mapping[Partition, object]) -> list[Feed]:
-    """One feed for all files, one for all topics."""
+    """One feed for all files, one for each webhook, one for all topics."""
     feeds = []
-    files = [source for source in settings.sources if source.kafka is None]
+    files = [source for source in settings.sources if source.kafka is None and source.webhook is None]
     if files:
         reader = FilesReader(
             [FileInput(source.name, source.follow) for source in files],
@@ -58,35 +65,42 @@ def feeds_of(settings: Settings, positions: Mapping[Partition, object]) -> list[
         )
         names = frozenset(source.name for source in files)
         feeds.append(Feed(reader, names, is_file=True, positions={}, outage=Outage("reading files", _log)))
-    topics = [source.kafka for source in settings.sources if source.kafka is not None]
-    if topics and settings.kafka is not None:
-        feeds.append(_kafka_feed(settings, settings.kafka, topics))
+    feeds += [_webhook_feed(settings, source) for source in settings.sources if source.webhook is not None]
     for feed in feeds:
         feed.stored(positions)
     return feeds
 
 
-def _kafka_feed(settings: Settings, kafka: KafkaSettings, topics: Sequence[str]) -> Feed:
-    # Here and not above: the embedded mode starts faster without the client library.
-    from streamer.kafka import reader  # noqa: PLC0415
+def _webhook_feed(settings: Settings, source: SourceSettings) -> Feed:
+    # Here and not above: it brings a web server.
+    from streamer.local.https import ServerFiles  # noqa: PLC0415
+    from streamer.local.webhook import WebhookLimits, WebhookReader  # noqa: PLC0415
 
-    limits = reader.ReadLimits(records=settings.limits.batch_records, bytes=BATCH_BYTES)
-    return Feed(
-        reader.KafkaReader(connection_of(kafka), topics, now_us=now_us, limits=limits),
-        frozenset(topics),
-        is_file=False,
-        positions={},
-        outage=Outage("reading from Kafka", _log),
+    assert source.cert_file is not None
+    assert source.key_file is not None
+    reader = WebhookReader(
+        source.name,
+        ServerFiles(source.cert_file, source.key_file, source.client_ca_file),
+        token_file=source.token_file,
+        reading=ReadLimits(settings.limits.batch_records, BATCH_BYTES),
+        limits=WebhookLimits(body=WEBHOOK_BYTES),
     )
+    outage = Outage(f"listening on {source.name}", _log)
+    return Feed(reader, frozenset({source.name}), is_file=False, positions={}, outage=outage)
 
 
 def connection_of(kafka: KafkaSettings) -> KafkaConnection:
-    """How to reach Kafka. Raises ``SettingsError`` for a secret that cannot be read."""
+    """How to reach Kafka; files are read by the door itself, for every connection it makes.
+
+    Raises:
+        SettingsError: the password is given twice, or its file cannot be read.
+    """
     from streamer.kafka.connection import KafkaConnection  # noqa: PLC0415
 
     security = kafka.security
-    files = (security.ca_file, security.cert_file, security.key_file)
-    ca_file, cert_file, key_file = (str(path) if path else None for path in files)
+    secret(security.password, security.password_file, "kafka.security.password")
+    files = (security.ca_file, security.cert_file, security.key_file, security.password_file)
+    ca_file, cert_file, key_file, password_file = (str(path) if path else None for path in files)
     return KafkaConnection(
         bootstrap_servers=kafka.bootstrap_servers,
         security_protocol=security.protocol,
@@ -95,23 +109,41 @@ def connection_of(kafka: KafkaSettings) -> KafkaConnection:
         key_file=key_file,
         sasl_mechanism=security.mechanism,
         username=security.username,
-        password=secret(security.password, security.password_file, "kafka.security.password"),
+        password=security.password.get_secret_value() if security.password else None,
+        password_file=password_file,
     )
 
 
-async def refuse_wrong_topics(kafka: KafkaSettings) -> None:
-    """Our own topics must be as planned: a wrong clean-up policy loses alerts quietly.
+async def topic_problems(kafka: KafkaSettings, *, embedded: bool) -> tuple[TopicProblem, ...]:
+    """What is wrong with our own topics; raises ``ServerError`` and ``SettingsError``.
+
+    Args:
+        kafka: the cluster.
+        embedded: whether only alerts and dead letters go there; else the topics of the pipeline are looked at too.
+    """
+    from streamer.kafka.topics import check_topics, plan_topics  # noqa: PLC0415
+
+    plans = plan_topics(
+        kafka.topic_prefix, partitions=kafka.partitions, replication=kafka.replication, embedded=embedded
+    )
+    return await check_topics(connection_of(kafka), plans)
+
+
+async def refuse_wrong_topics(kafka: KafkaSettings, *, embedded: bool = True) -> None:
+    """Our own topics must be as planned: a wrong clean-up policy loses alerts quietly. Lesser faults are logged.
 
     Raises:
         SettingsError: one is not there, or not as planned.
         ServerError: Kafka is away.
     """
-    from streamer.kafka.topics import check_topics, plan_topics  # noqa: PLC0415
-
-    plans = plan_topics(kafka.topic_prefix, partitions=kafka.partitions, replication=kafka.replication)
-    problems = await check_topics(connection_of(kafka), plans)
-    if problems:
-        raise SettingsError("; ".join(problems), hint="`streamer setup` creates topics; it never changes existing ones")
+    problems = await topic_problems(kafka, embedded=embedded)
+    for problem in problems:
+        if not problem.refused:
+            _log.warning("a topic is not as planned", detail=problem.sentence, hint=problem.hint)
+    refused = [problem for problem in problems if problem.refused]
+    if refused:
+        hint = "`streamer setup` creates topics; it never changes existing ones"
+        raise SettingsError("; ".join(problem.sentence for problem in refused), hint=hint)
 
 
 async def refuse_missing_topics(kafka: KafkaSettings, topics: Sequence[str]) -> None:
@@ -173,7 +205,7 @@ def couriers_of(settings: Settings, store: SqliteStore) -> Couriers:
     if settings.elasticsearch is not None:
         from streamer.elastic import ElasticSink  # noqa: PLC0415
 
-        elastic = ElasticSink(elastic_connection_of(settings.elasticsearch), template=INDEX_TEMPLATE)
+        elastic = ElasticSink(elastic_connection_of(settings.elasticsearch), template=INDEX_TEMPLATE, shorten=shortened)
         couriers.append(_alert_courier(elastic, store))
     return couriers
 

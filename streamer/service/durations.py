@@ -45,5 +45,5 @@ def format_duration(length_us: int) -> str:
 DurationUs: TypeAlias = Annotated[int, BeforeValidator(parse_duration)]
 """A setting written as ``10s`` and held as microseconds."""
 
-LENGTHS_OF_TIME: Final = frozenset({"lateness", "idle_after", "max_clock_lead", "drain"})
+LENGTHS_OF_TIME: Final = frozenset({"lateness", "idle_after", "max_clock_lead", "drain", "session"})
 """Names of the settings of this type, for whoever shows their values."""

@@ -19,14 +19,17 @@ from streamer.errors import SettingsError
 Checks = Callable[[], Mapping[str, bool]]
 
 
-def application(live: Checks, ready: Checks, registry: CollectorRegistry) -> Starlette:
-    """The pages; each check has a name, and all must hold."""
+def application(
+    live: Checks, ready: Checks, registry: CollectorRegistry, notes: Mapping[str, Callable[[], str]] = {}
+) -> Starlette:
+    """The pages; each check has a name, and all must hold. ``/readyz`` shows the notes, too, which decide nothing."""
 
     # Answered on the loop's own thread: it is what "live" is about, and the counters change nowhere else.
-    def page(checks: Checks) -> Callable[[Request], Awaitable[Response]]:
+    def page(checks: Checks, notes: Mapping[str, Callable[[], str]] = {}) -> Callable[[Request], Awaitable[Response]]:
         async def answer(_request: Request) -> Response:
             found = checks()
-            return JSONResponse(dict(found), status_code=200 if all(found.values()) else 503)
+            said = {name: note() for name, note in notes.items()}
+            return JSONResponse({**found, **said}, status_code=200 if all(found.values()) else 503)
 
         return answer
 
@@ -34,7 +37,7 @@ def application(live: Checks, ready: Checks, registry: CollectorRegistry) -> Sta
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return Starlette(
-        routes=[Route("/livez", page(live)), Route("/readyz", page(ready)), Route("/metrics", metrics)],
+        routes=[Route("/livez", page(live)), Route("/readyz", page(ready, notes)), Route("/metrics", metrics)],
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from streamer.ecs.templates import INDEX_PREFIX, INDEX_TEMPLATE, component_templates, index_template
-from streamer.service.doors import connection_of, elastic_connection_of
+from streamer.service.doors import connection_of, elastic_connection_of, is_embedded
 from streamer.service.settings import ElasticsearchSettings, KafkaSettings, Settings
 
 
@@ -22,7 +22,7 @@ async def install(settings: Settings, *, prune_before: date | None = None) -> li
     """
     done: list[str] = []
     if settings.kafka is not None:
-        done += await _topics(settings.kafka)
+        done += await _topics(settings.kafka, embedded=is_embedded(settings))
     if settings.elasticsearch is not None:
         done += await _templates(settings.elasticsearch)
         if prune_before is not None:
@@ -49,12 +49,14 @@ async def _prune(elasticsearch: ElasticsearchSettings, before: date) -> list[str
     return [f"index {name} deleted" for name in names] or [f"no alert index is older than {before}"]
 
 
-async def _topics(kafka: KafkaSettings) -> list[str]:
+async def _topics(kafka: KafkaSettings, *, embedded: bool) -> list[str]:
     from streamer.kafka.topics import check_topics, create_topics, plan_topics  # noqa: PLC0415
 
     connection = connection_of(kafka)
-    plans = plan_topics(kafka.topic_prefix, partitions=kafka.partitions, replication=kafka.replication)
+    plans = plan_topics(
+        kafka.topic_prefix, partitions=kafka.partitions, replication=kafka.replication, embedded=embedded
+    )
     made = await create_topics(connection, plans)
     there = [plan.name for plan in plans if plan.name not in made]
     sentences = [f"topic {name} created" for name in made] + [f"topic {name} was there" for name in there]
-    return sentences + list(await check_topics(connection, plans))
+    return sentences + [problem.sentence for problem in await check_topics(connection, plans)]

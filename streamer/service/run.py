@@ -17,8 +17,8 @@ import contextlib
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from typing import Any, Final
 
 import structlog
 
@@ -31,9 +31,12 @@ from streamer.model import Document
 from streamer.ports import Partition, Step
 from streamer.service.doors import couriers_of, feeds_of, open_store, refuse_wrong_topics, retention_of
 from streamer.service.http import HttpServer, application, listen
+from streamer.service.mode import Role, roles_of
 from streamer.service.patience import Outage, until_it_works
+from streamer.service.reload import RuleWatch
+from streamer.service.rule_files import RuleFiles
 from streamer.service.settings import Settings
-from streamer.service.sources import Feeds, source_of
+from streamer.service.sources import Feeds, limits_of, source_of
 from streamer.service.steps import Steps
 from streamer.service.telemetry import drop_unread_failures, registry_of
 from streamer.sigma.rules import RuleSet
@@ -49,20 +52,24 @@ _PRUNE_EVERY_S: Final = 3600.0
 Told = Callable[[Sequence[Document]], None]
 
 
-def run(settings: Settings, rules: RuleSet, told: Told = lambda documents: None) -> None:
+def run(
+    settings: Settings, rules: RuleSet, told: Told = lambda documents: None, *, roles: Collection[str] = ()
+) -> None:
     """Run the service until its input ends or a signal stops it; blocks.
 
     Args:
         settings: what to read and where to tell it.
         rules: loaded already; problems of rule files are the caller's to show.
-        told: called with the documents of every step after they are stored.
+        told: called with the documents of every step after they are stored; not in the Kafka mode.
+        roles: what this process does in the Kafka mode; everything without them.
 
     Raises:
-        StateError: the store or a stored position cannot be continued.
-        SettingsError: a file, a secret or an address cannot be had.
+        StateError: the store, a stored position or state in Kafka cannot be continued.
+        SettingsError: sources that do not go together, or a file, a secret or an address that cannot be had.
     """
+    taken = roles_of(settings, roles)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_until_signal(settings, rules, told))
+        runner.run(_until_signal(lambda stop: _serve(settings, rules, told, taken, stop)))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -73,17 +80,26 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def _until_signal(settings: Settings, rules: RuleSet, told: Told) -> None:
+async def _until_signal(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(drop_unread_failures)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve(settings, rules, told, stop)
+    await work(stop)
+
+
+async def _serve(settings: Settings, rules: RuleSet, told: Told, roles: Collection[Role], stop: asyncio.Event) -> None:
+    if not roles:
+        await serve(settings, rules, told, stop)
+        return
+    from streamer.service import kafka_run  # noqa: PLC0415 (the embedded mode starts faster without it)
+
+    await kafka_run.serve(settings, rules, roles, stop)
 
 
 async def serve(settings: Settings, rules: RuleSet, told: Told, stop: asyncio.Event) -> None:
-    """Run until ``stop`` is set or the input ends; raises as :func:`run`."""
+    """The embedded mode, until ``stop`` is set or the input ends; raises as :func:`run`."""
     store = open_store(settings)
     try:
         await _Service(settings, rules, told, store).run(stop)
@@ -98,7 +114,7 @@ class _Service:
         self._settings = settings
         self._store = store
         self._told = told
-        self._engine = Engine(rules)
+        self._watch = RuleWatch(RuleFiles.of(settings), rules, watching=settings.watch_rules)
         entries, positions = _beginning(store)
         self._entries = entries
         self._feeds = Feeds(feeds_of(settings, positions))
@@ -107,7 +123,7 @@ class _Service:
         self._started = False
         self._waiting: dict[str, int] = {}
         self._steps = Steps(
-            self._engine,
+            Engine(rules, limits=limits_of(settings)),
             self._feeds,
             store,
             sources=self._sources,
@@ -120,6 +136,7 @@ class _Service:
         http = self._http()
         parts = [asyncio.create_task(courier.run(), name=courier.name) for courier in self._couriers]
         parts.append(asyncio.create_task(self._keep_house(), name="housekeeping"))
+        parts.append(asyncio.create_task(self._follow_rules(), name="rules"))
         if http is not None:
             parts.append(asyncio.create_task(http.run(), name="http"))
         try:
@@ -167,13 +184,20 @@ class _Service:
     def _restore(self) -> None:
         """Take over the stored state, and say what became of it."""
         if not self._entries:
-            _log.info("started with an empty state", rules=_size(self._engine.rules))
+            _log.info("started with an empty state", rules=_size(self._steps.engine.rules))
             return
-        report = self._engine.restore(self._entries)
+        report = self._steps.restore(self._entries)
         self._entries = {}
-        _log.info("state restored", kept=len(report.kept), dropped=len(report.dropped), rules=_size(self._engine.rules))
+        rules = _size(self._steps.engine.rules)
+        _log.info("state restored", kept=len(report.kept), dropped=len(report.dropped), rules=rules)
         for rule in sorted(report.dropped):
             _log.warning("the meaning of a rule has changed: it starts anew", rule=rule)
+
+    async def _follow_rules(self) -> None:
+        """Hand new rules to the steps."""
+        with self._watch.on_hangup():
+            async for rules in self._watch:
+                self._steps.use(rules)
 
     async def _drain(self, deliveries: Sequence[asyncio.Task[None]]) -> None:
         """Deliver what is possible; what is not waits in the store for the next start."""
@@ -218,18 +242,29 @@ class _Service:
         listening = listen(http.host, http.port)
         _log.info("listening", host=http.host, port=listening.getsockname()[1])
         registry = registry_of(
-            self._engine.counters,
-            self._engine.correlator.counters,
-            {"streamer_waiting_documents": lambda: self._waiting, "streamer_watermark_seconds": self._watermark_s},
+            self._steps.engine.counters,
+            self._steps.engine.correlator.counters,
+            {
+                "streamer_waiting_documents": lambda: self._waiting,
+                "streamer_watermark_seconds": self._watermark_s,
+                "streamer_state_entries": self._state_entries,
+            },
         )
-        return HttpServer(application(self._live, self._ready, registry), listening)
+        registry.register(self._watch)
+        notes = {"rules": self._watch.note}
+        return HttpServer(application(self._live, self._ready, registry, notes), listening)
+
+    def _state_entries(self) -> float:
+        return self._steps.engine.correlator.entries()
 
     def _watermark_s(self) -> float:
-        watermark_us = self._engine.clocks.watermark()
+        watermark_us = self._steps.engine.clocks.watermark()
         return float("nan") if watermark_us is None else watermark_us / 1_000_000
 
     def _live(self) -> Mapping[str, bool]:
-        return {"loop": not self._started or time.monotonic() - self._steps.turned_s < _STUCK_S}
+        # Making an engine anew from a large state takes its time, in a thread.
+        is_made_anew = not self._started or self._steps.is_restoring
+        return {"loop": is_made_anew or time.monotonic() - self._steps.turned_s < _STUCK_S}
 
     def _ready(self) -> Mapping[str, bool]:
         checks = {"started": self._started, "store": not self._steps.storing.is_on}

@@ -27,12 +27,22 @@ class _Group(BaseModel):
 
 
 class SourceSettings(_Group):
-    """One source of records: exactly one of ``kafka``, ``file`` and ``stdin``."""
+    """One source of records: exactly one of ``kafka``, ``file``, ``webhook`` and ``stdin``."""
 
     kafka: str | None = None
     """Name of a raw topic."""
     file: str | None = None
     """Path of a file, plain or ``.gz``."""
+    webhook: Annotated[str, Field(pattern=r"^.+:\d{1,5}$")] | None = None
+    """Address to listen on for the audit webhook of API servers, ``0.0.0.0:9443``; always with TLS."""
+    cert_file: Path | None = None
+    """Certificate of the webhook (PEM), with its chain; a renewed file is taken up by itself."""
+    key_file: Path | None = None
+    """Its private key (PEM)."""
+    client_ca_file: Path | None = None
+    """Who signs the certificates of API servers (PEM): then each must show one. This or ``token_file`` is needed."""
+    token_file: Path | None = None
+    """A file that holds the bearer token that API servers must show."""
     stdin: bool = False
     """Standard input. A pipe cannot be read again: what was read and not yet correlated is lost in a crash."""
     kind: SourceKind
@@ -62,18 +72,32 @@ class SourceSettings(_Group):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        if sum((self.kafka is not None, self.file is not None, self.stdin)) != 1:
-            raise ValueError("a source has exactly one of `kafka`, `file` and `stdin`")
+        if sum((self.kafka is not None, self.file is not None, self.webhook is not None, self.stdin)) != 1:
+            raise ValueError("a source has exactly one of `kafka`, `file`, `webhook` and `stdin`")
         if self.follow and self.file is None:
             raise ValueError("`follow` belongs to a `file`")
         if self.follow and (self.file or "").endswith(".gz"):
             raise ValueError("a .gz file does not grow and cannot be followed")
         return self
 
+    @model_validator(mode="after")
+    def _secured(self) -> Self:
+        if self.webhook is None:
+            if self.cert_file or self.key_file or self.client_ca_file or self.token_file:
+                raise ValueError("certificates and tokens belong to a `webhook`; Kafka's stand under `kafka.security`")
+            return self
+        if self.kind != "audit":
+            raise ValueError("a `webhook` takes audit events: `kind: audit`")
+        if self.cert_file is None or self.key_file is None:
+            raise ValueError("a `webhook` needs `cert_file` and `key_file`: audit events hold secrets")
+        if self.client_ca_file is None and self.token_file is None:
+            raise ValueError("a `webhook` needs `client_ca_file` or `token_file`, or anybody could write audit events")
+        return self
+
     @property
     def name(self) -> str:
-        """Topic name, file path, ``-`` for standard input."""
-        return self.kafka or self.file or "-"
+        """Topic name, file path, address of the webhook, ``-`` for standard input."""
+        return self.kafka or self.file or self.webhook or "-"
 
 
 class SecuritySettings(_Group):
@@ -108,6 +132,8 @@ class KafkaSettings(_Group):
     """Partitions of our own topics, fixed when ``streamer setup`` creates them. Default 24: room to grow."""
     replication: Annotated[int, Field(ge=1, le=9)] = 3
     """Copies of our own topics, for ``streamer setup``. Default 3: one broker may be lost; a single one needs 1."""
+    session: DurationUs = 10_000_000
+    """Silence after which the broker gives a process's partitions to others, default 10s; brokers allow 6s to 30m."""
     security: SecuritySettings = SecuritySettings()
     """How to log in."""
 
@@ -181,6 +207,18 @@ class LimitSettings(_Group):
     """Bytes of one record; a larger one is a dead letter. Default 2 MB: the API server's own limit is 1.5 MB."""
     batch_records: Annotated[int, Field(ge=1, le=10_000)] = 500
     """Records taken in one step, which is one transaction of the store; fewer where they are large."""
+    state_entries: Annotated[int, Field(ge=100)] = 500_000
+    """Matches, values and told alerts that all rules remember together, 1 to 4 KB of memory each. With Kafka this and
+    the next are divided among the partitions, but never below ``state_entries_per_key``."""
+    state_entries_per_rule: Annotated[int, Field(ge=100)] = 250_000
+    """The same of one rule. What finds no room is counted and told; a fifth is kept for chains that have begun."""
+    state_entries_per_key: Annotated[int, Field(ge=10)] = 50_000
+    """The same of one key of one rule, for example of one user."""
+    alerts_per_rule: Annotated[int, Field(ge=1)] = 1_000
+    """Alerts of one rule in one hour of event time; more are counted and their number is told. With Kafka each
+    partition has its share, at least 100."""
+    alerts: Annotated[int, Field(ge=20)] = 20_000
+    """The same of all rules. Of it 5% are for informational alerts, 10% low, 20% medium, 25% high, 40% critical."""
 
 
 class HttpSettings(_Group):
@@ -221,6 +259,8 @@ class Settings(BaseSettings):
     """Rule files and folders; ``shipped`` stands for the rules that come with streamer."""
     skip_broken: bool = False
     """Run without the rules that have errors. Default: refuse to start, for a missing rule looks like a quiet one."""
+    watch_rules: bool = True
+    """Load rule files again when they change. Off: only on SIGHUP. Rules with errors leave those that run."""
     placeholders: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Values for ``|expand``: ``{admin_users: [alice]}``."""
     sources: Annotated[tuple[SourceSettings, ...], Field(min_length=1)]

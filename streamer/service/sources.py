@@ -6,10 +6,11 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import structlog
 
+from streamer.correlate import CorrelateLimits
 from streamer.decode import DecodeLimits, Source
 from streamer.errors import ServerError
 from streamer.model import Notice
@@ -17,6 +18,8 @@ from streamer.ports import Batch, Partition, Reader
 from streamer.service.patience import Backoff, Outage, until_it_works
 from streamer.service.settings import Settings, SourceSettings
 
+WEBHOOK_BYTES: Final = 16_000_000
+"""Bytes of one request to a webhook; an API server's largest batch has 10 MB by default."""
 _log = structlog.get_logger("streamer.sources")
 
 
@@ -38,6 +41,15 @@ class Lossy(Protocol):
         ...
 
 
+@runtime_checkable
+class Acknowledging(Protocol):
+    """A reader whose records were lent to it: somebody waits to hear that they are safe."""
+
+    def acknowledge(self, positions: Mapping[Partition, object]) -> None:
+        """A step with these positions was stored."""
+        ...
+
+
 def source_of(settings: Settings, source: SourceSettings) -> Source:
     """What the engine must know about a source."""
     return Source(
@@ -50,8 +62,25 @@ def source_of(settings: Settings, source: SourceSettings) -> Source:
         idle_after_us=source.idle_after,
         trusted_proxies=source.trusted_proxies,
         access_log_containers=source.access_logs,
-        limits=DecodeLimits(record_bytes=settings.limits.record_bytes),
+        limits=DecodeLimits(record_bytes=_record_bytes(settings, source)),
     )
+
+
+def limits_of(settings: Settings) -> CorrelateLimits:
+    """How much all rules of one process may remember and tell."""
+    limits = settings.limits
+    return CorrelateLimits(
+        entries_per_key=limits.state_entries_per_key,
+        entries_per_rule=limits.state_entries_per_rule,
+        entries=limits.state_entries,
+        alerts_per_rule=limits.alerts_per_rule,
+        alerts=limits.alerts,
+    )
+
+
+def _record_bytes(settings: Settings, source: SourceSettings) -> int:
+    """A request to a webhook is one record, with all the events of an API server's batch in it."""
+    return max(settings.limits.record_bytes, WEBHOOK_BYTES if source.webhook else 0)
 
 
 @dataclass(slots=True)
@@ -78,6 +107,8 @@ class Feed:
     def stored(self, positions: Mapping[Partition, object]) -> None:
         """Positions of a step that was stored; those of other readers are not for this one."""
         self.positions.update({key: value for key, value in positions.items() if key[0] in self.names})
+        if isinstance(self.reader, Acknowledging):
+            self.reader.acknowledge(self.positions)
 
     async def start(self) -> None:
         """Start reading at the stored positions; raises what the reader raises."""

@@ -3,7 +3,8 @@
 One step, in this order:
 
 1. Read a batch. Nothing else is in flight, so the positions in it are where a restart goes on.
-2. Run the engine on it. What it tells is turned into documents.
+2. Run the engine on it. What it tells is turned into documents. A record that the engine cannot take is set aside
+   (:mod:`streamer.service.careful`).
 3. Store changed state, positions, documents and dead letters in one transaction. A crash before this moment reads the
    batch again, one after it never does: the alerts of a step exist if and only if its positions do.
 4. Wake the sinks. They take documents from the store, never from here: what was told survives a crash before delivery.
@@ -21,14 +22,18 @@ from typing import Final
 
 import structlog
 
+from streamer.correlate import RestoreReport
 from streamer.decode import Source
 from streamer.ecs import DocumentContext, Documents
 from streamer.engine import Engine, Output
 from streamer.errors import ServerError
 from streamer.model import DeadLetter, Document, Notice
 from streamer.ports import Batch, Partition, Step, Store
+from streamer.service.careful import CarefulEngine
 from streamer.service.patience import Backoff, Outage
+from streamer.service.reload import say_reloaded
 from streamer.service.sources import Feeds
+from streamer.sigma.rules import RuleSet
 
 _log = structlog.get_logger("streamer.service")
 TURN_S: Final = 0.5
@@ -40,7 +45,7 @@ class Steps:
     """Runs steps until stopped, or until all input has ended.
 
     Args:
-        engine: restored from what the store holds.
+        engine: knows nothing yet; :meth:`restore` gives it what the store holds.
         feeds: started at the positions the store holds.
         store: where steps go.
         sources: by source name.
@@ -66,8 +71,9 @@ class Steps:
         self.turned_s = time.monotonic()
         self.stored = 0
         self.storing = Outage("the store", _log)
-        self._engine = engine
+        self._careful = CarefulEngine(engine, store, sources=sources, write=self._write)
         self._maker = Documents(engine.rules)
+        self._new_rules: RuleSet | None = None
         self._feeds = feeds
         self._store = store
         self._sources = sources
@@ -77,23 +83,40 @@ class Steps:
         self._ended: set[Partition] = set()
         self._idle_s = 0.0
 
+    @property
+    def engine(self) -> Engine:
+        """The engine in use: another one after new rules, or after it failed."""
+        return self._careful.engine
+
+    @property
+    def is_restoring(self) -> bool:
+        """Whether an engine is being made from what is stored, or for new rules; the loop waits for it."""
+        return self._careful.is_restoring
+
+    def restore(self, entries: Mapping[bytes, bytes]) -> RestoreReport:
+        """Take over what the store holds, before the first step. Raises ``StateError``."""
+        return self._careful.restore(entries)
+
+    def use(self, rules: RuleSet) -> None:
+        """Go on with these rules as soon as the running step is stored."""
+        self._new_rules = rules
+
     def expect_partitions(self) -> None:
         """Declare to the engine what the readers read; partitions may be added while running."""
         for partition in sorted(self._feeds.partitions() - self._expected):
-            is_file = self._feeds.is_file(partition)
-            self._engine.expect(partition, self._sources[partition[0]], is_file=is_file)
+            self._careful.expect(partition, is_file=self._feeds.is_file(partition))
             self._expected.add(partition)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Step after step. Raises ``StateError`` for input or state that cannot be continued."""
         while not stop.is_set() and not self.has_ended():
             self.turned_s = time.monotonic()
-            self._feeds.prefer(self._engine.next_partition())
+            await self._change_rules()
+            self._feeds.prefer(self.engine.next_partition())
             batches = await self._feeds.read(TURN_S)
             self.expect_partitions()
-            output = Output()
-            for batch in batches:
-                self._take(batch, output)
+            output = await self._careful.take(batches)
+            self._ended |= {partition for batch in batches for partition in batch.ended}
             self._go_on_with_the_clock(output)
             notices = self._feeds.take_notices(_now_us())
             if any(batch.records or batch.ended or batch.positions for batch in batches) or notices or _tells(output):
@@ -103,12 +126,15 @@ class Steps:
         """Whether nothing will ever come any more."""
         return bool(self._expected) and self._ended >= self._expected
 
-    def _take(self, batch: Batch, output: Output) -> None:
-        if batch.records:
-            _add(output, self._engine.feed(batch.records))
-        for partition in sorted(batch.ended):
-            self._ended.add(partition)
-            _add(output, self._engine.end(partition))
+    async def _change_rules(self) -> None:
+        """Exchange the rules between two steps. What that changes in the state is stored with the next step."""
+        rules, self._new_rules = self._new_rules, None
+        if rules is None:
+            return
+        before = self.engine.rules.by_key()
+        report = await self._careful.reload(rules)
+        self._maker = Documents(rules)
+        say_reloaded(before, rules.by_key(), report)
 
     def _go_on_with_the_clock(self, output: Output) -> None:
         """Partitions that have been silent for long enough no longer hold the watermark."""
@@ -119,14 +145,14 @@ class Steps:
             idle_after_s = self._sources[partition[0]].idle_after_us / 1_000_000
             quiet_for_s = self._feeds.quiet_for_s(partition)
             if quiet_for_s and quiet_for_s >= idle_after_s:
-                _add(output, self._engine.idle(partition, _now_us()))
+                output.join(self.engine.idle(partition, _now_us()))
 
     def _step(self, batches: Iterable[Batch], output: Output, notices: Sequence[Notice]) -> Step:
         positions: dict[Partition, object] = {}
         for batch in batches:
             positions.update(batch.positions)
         return Step(
-            state=self._engine.changes(),
+            state=self._careful.changes(),
             positions=positions,
             documents=self._documents(output, notices),
             dead_letters=tuple(output.dead_letters) + _failures(output),
@@ -141,7 +167,20 @@ class Steps:
         return (*alerts, *told)
 
     async def _commit(self, step: Step) -> None:
-        """Store the step, however long that takes: a full disk stops reading and loses nothing."""
+        """Store the step, and tell what is new in it."""
+        new = await self._store_step(step)
+        self.stored += 1
+        self._careful.stored()
+        self._feeds.stored(step.positions)
+        ids = frozenset(new)
+        self._told([document for document in step.documents if document.id in ids])
+
+    async def _write(self, entries: Mapping[bytes, bytes | None]) -> None:
+        """Store entries that belong to no step."""
+        await self._store_step(Step(state=entries, positions={}))
+
+    async def _store_step(self, step: Step) -> Sequence[str]:
+        """However long that takes: a full disk stops reading and loses nothing."""
         backoff = Backoff(longest_s=5.0)
         while True:
             try:
@@ -152,10 +191,7 @@ class Steps:
                 self.turned_s = time.monotonic()
                 await asyncio.sleep(backoff.after(error))
         self.storing.back()
-        self.stored += 1
-        self._feeds.stored(step.positions)
-        ids = frozenset(new)
-        self._told([document for document in step.documents if document.id in ids])
+        return new
 
 
 def _now_us() -> int:
@@ -164,14 +200,6 @@ def _now_us() -> int:
 
 def _tells(output: Output) -> bool:
     return bool(output.alerts or output.notices or output.dead_letters or output.failures)
-
-
-def _add(output: Output, more: Output) -> None:
-    output.alerts += more.alerts
-    output.firings += more.firings
-    output.notices += more.notices
-    output.dead_letters += more.dead_letters
-    output.failures += more.failures
 
 
 def _failures(output: Output) -> tuple[DeadLetter, ...]:

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from streamer.correlate import Counters
 from streamer.engine import EngineCounters
 
-_OF_MATCHES = {
+OF_MATCHES: Final = {
     "late": "Matches older than the watermark.",
     "too_late": "Matches older than the watermark and their rule's reach, which correlations do not use.",
     "missing_key": "Matches without one of the group-by fields.",
@@ -97,8 +97,10 @@ class _Reading(Collector):
         yield _counter("streamer_matches", "Events that a rule matched.", "rule", counters.matches)
         yield _counter("streamer_firings", "Firings of a rule.", "rule", counters.firings)
         yield _counter("streamer_alerts", "Alerts told.", "rule", counters.alerts)
+        suppressed = self._correlation.suppressed
+        yield _counter("streamer_alerts_suppressed", "Alerts not told for their number.", "rule", suppressed)
         yield _counter("streamer_rule_failures", "Events on which a rule failed.", "rule", counters.failures)
-        for name, text in _OF_MATCHES.items():
+        for name, text in OF_MATCHES.items():
             yield _counter(f"streamer_matches_{name}", text, "rule", getattr(self._correlation, name))
         for name, read in self._gauges.items():
             value = read()

@@ -1,65 +1,97 @@
-"""What rules for Kubernetes audit logs say that no audit event says, although many public rules do.
+"""Rules that load and can never match, which is worse than being refused: found by what no event says.
 
-A rule that loads and can never match is worse than one that is refused. Names that clearly mean a field of ours are
-read as that field; what cannot match is reported with what to write instead. Both are warnings.
+A test of a field that no event of the rule's log source has, of a verb that the API server does not know, of a response
+code that is no number, is never true. If a rule cannot be true without one of them, it can never match. Only what is
+certain is said: what stands under a ``not`` is taken to be possible.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from streamer.model import AUDIT, CONTAINER_LOG, CONTAINER_SPEC, RBAC_RULE, RBAC_SUBJECT, WEBSERVER, LogSource
-from streamer.sigma.predicates import FieldTest, Predicate, Text, leaves_of
+from streamer.model import LogSource
+from streamer.sigma.event_fields import fields_of, may_exist, sources_of
+from streamer.sigma.foreign_words import exact, is_audit_rule
+from streamer.sigma.predicates import AllOf, AnyOf, FieldTest, Negated, Null, Predicate
 
-OTHER_NAMES: Final[Mapping[str, str]] = {
-    "apiGroup": "objectRef.apiGroup",
-    "hostPath": "workload.host_paths",
-    "capabilities": "workload.capabilities_added",
-}
-"""Fields that no audit event has at its top, and the fields they mean."""
-
-_SOURCES: Final = (AUDIT, CONTAINER_LOG, WEBSERVER, CONTAINER_SPEC, RBAC_RULE, RBAC_SUBJECT)
-_CONNECTING: Final = frozenset({"exec", "attach", "portforward"})
+_VERBS: Final = frozenset(
+    {
+        *("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "proxy", "connect"),
+        *("head", "post", "put", "options", "redirect", "bind", "escalate", "impersonate", "approve", "sign", "use"),
+    }
+)
+_ONE_VALUE: Final = frozenset(
+    {"verb", "level", "stage", "objectRef.resource", "objectRef.subresource", "cs-method", "sc-status", "outcome"}
+)
 
 
 def is_known(logsource: LogSource) -> bool:
     """Whether any event has this log source."""
-    return any(
-        logsource.category in {"", source.category}
-        and logsource.product in {"", source.product}
-        and logsource.service in {"", source.service}
-        for source in _SOURCES
-    )
+    return bool(sources_of(logsource))
 
 
-def is_audit_rule(logsource: LogSource | None) -> bool:
-    """Whether a rule is about audit events alone."""
-    return logsource is not None and logsource.service == AUDIT.service and logsource.product in {"", AUDIT.product}
+def known_fields(logsource: LogSource | None) -> frozenset[str]:
+    """The fields that events of a rule's log source may have; empty where nothing is known of them."""
+    return fields_of(sources_of(logsource)) if logsource is not None else frozenset()
 
 
-def never_said(predicate: Predicate) -> Iterator[tuple[str, str]]:
-    """Tests that no audit event passes, or none of a kind that matters: what, and what to write instead."""
-    tests = (test for test in leaves_of(predicate) if isinstance(test, FieldTest))
-    texts = {(test.field, text) for test in tests if (text := _exact(test)) is not None}
-    for field, text in sorted(texts):
-        if field == "objectRef.resource" and "/" in text:
-            resource, _, subresource = text.partition("/")
-            hint = f"write `objectRef.resource: {resource}` and `objectRef.subresource: {subresource}`"
-            yield f"no resource is called `{text[:60]}`", hint
-        elif field == "responseStatus.code" and not text.isdecimal():
-            hint = "the authorizer's decision is `annotations.authorization.k8s.io/decision`: `allow` or `forbid`"
-            yield f"a response code is a number, never `{text[:60]}`", hint
-    verbs = {text for field, text in texts if field == "verb"}
-    connecting = sorted({text for field, text in texts if field == "objectRef.subresource"} & _CONNECTING)
-    if connecting and verbs == {"create"}:
-        message = f"`{connecting[0]}` has the verb `get` too: clients that use WebSockets send it"
-        yield message, "write `verb: [get, create]`"
-
-
-def _exact(test: FieldTest) -> str | None:
-    """The text that a test wants, if it wants one without wildcards."""
-    if not isinstance(test.check, Text):
+def never_matches(predicate: Predicate, logsource: LogSource) -> str | None:
+    """Why no event can satisfy a predicate; ``None`` if one may."""
+    known = known_fields(logsource)
+    if not known:
         return None
-    literals = [part for part in test.check.parts if isinstance(part, str)]
-    return "".join(literals) if len(literals) == len(test.check.parts) else None
+    return _impossible(predicate, known, audit=is_audit_rule(logsource))
+
+
+def _impossible(predicate: Predicate, known: frozenset[str], *, audit: bool) -> str | None:
+    if isinstance(predicate, AllOf):
+        reasons = (_impossible(item, known, audit=audit) for item in predicate.items)
+        return next((reason for reason in reasons if reason is not None), None) or _contradiction(predicate.items)
+    if isinstance(predicate, AnyOf):
+        found = [_impossible(item, known, audit=audit) for item in predicate.items]
+        return found[0] if all(reason is not None for reason in found) else None
+    if isinstance(predicate, FieldTest):
+        return _impossible_test(predicate, known, audit=audit)
+    return None
+
+
+def _impossible_test(test: FieldTest, known: frozenset[str], *, audit: bool) -> str | None:
+    if isinstance(test.check, Null):
+        return None
+    if not may_exist(test.field, known):
+        return f"no event of this log source has a field `{test.field[:80]}`"
+    text = exact(test)
+    if text is None or not audit:
+        return None
+    if test.field == "verb" and text not in _VERBS:
+        return f"no request has the verb `{text[:60]}`"
+    if test.field == "responseStatus.code" and not text.isdecimal():
+        return f"a response code is a number, never `{text[:60]}`"
+    return None
+
+
+def _contradiction(items: Sequence[Predicate]) -> str | None:
+    """A field with one value that would have to have two at once."""
+    wanted: dict[str, frozenset[str]] = {}
+    for field, texts in _wants(items):
+        if field in wanted and not wanted[field] & texts:
+            return f"`{field}` would have to be two things at once"
+        wanted[field] = wanted.get(field, texts) & texts
+    return None
+
+
+def _wants(items: Sequence[Predicate]) -> Iterator[tuple[str, frozenset[str]]]:
+    for item in items:
+        if isinstance(item, AllOf):
+            yield from _wants(item.items)
+            continue
+        if isinstance(item, Negated):
+            continue
+        tests = item.items if isinstance(item, AnyOf) else (item,)
+        pairs = [
+            (test.field, exact(test)) for test in tests if isinstance(test, FieldTest) and test.field in _ONE_VALUE
+        ]
+        texts = frozenset(text for _, text in pairs if text is not None)
+        if len(pairs) == len(tests) and len({field for field, _ in pairs}) == 1 and all(text for _, text in pairs):
+            yield pairs[0][0], texts

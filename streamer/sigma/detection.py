@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from streamer.model import LogSource
-from streamer.sigma.audit_words import OTHER_NAMES, is_audit_rule, is_known, never_said
+from streamer.sigma.audit_words import is_known
 from streamer.sigma.conditions import (
     Condition,
     ConditionError,
@@ -21,6 +21,7 @@ from streamer.sigma.conditions import (
     parse_condition,
 )
 from streamer.sigma.folding import scalar_text
+from streamer.sigma.foreign_words import other_names, read
 from streamer.sigma.predicates import (
     AllOf,
     AnyOf,
@@ -106,7 +107,7 @@ class DetectionReader:
             self._bad("bad-detection", entry.node, f"`detection` must be a mapping, this is {entry.node.kind()}")
             return None
         before = self.problems.errors()
-        self._other_names = OTHER_NAMES if is_audit_rule(logsource) else {}
+        self._other_names = other_names(logsource)
         selections = self._selections(entries)
         conditions = self._conditions(entry, entries)
         if len(entries) > MAX_SELECTIONS:
@@ -120,9 +121,13 @@ class DetectionReader:
             return None
         trees = [_combine(tree, selections) for tree, _ in conditions]
         predicate = trees[0] if len(trees) == 1 else AnyOf(tuple(trees))
-        if is_audit_rule(logsource):
-            for message, hint in never_said(predicate):
-                self.problems.warning("never-said", entry.place, message, hint)
+        return self._ours(predicate, logsource, entry)
+
+    def _ours(self, predicate: Predicate, logsource: LogSource | None, entry: Entry) -> Predicate:
+        """The predicate in our words; what had to be put into them is told."""
+        predicate, remarks = read(predicate, logsource)
+        for message, hint in remarks:
+            self.problems.warning("read-as", entry.place, message, hint)
         return _itself(predicate) if _may_be_audit(logsource) else predicate
 
     def _bad(self, code: str, node: Node, message: str, hint: str | None = None) -> None:
@@ -187,7 +192,7 @@ class DetectionReader:
             return None
         if name in self._other_names:
             meant = self._other_names[name]
-            message = f"no audit event has a field `{name}`, it is read as `{meant}`"
+            message = f"no event has a field `{name}`, it is read as `{meant}`"
             self.problems.warning("other-name", entry.place, message, f"write `{meant}`")
             key = "|".join((meant, *modifiers))
         node = entry.node

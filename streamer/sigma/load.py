@@ -56,7 +56,7 @@ def load_rules(paths: Sequence[Path], *, placeholders: Mapping[str, Sequence[str
     short: dict[str, str] = {}
     for path in paths:
         try:
-            found = list(_files(path))
+            found = list(rule_files(path))
         except OSError as error:
             problems.error("unreadable", Place(str(path)), f"it cannot be read: {error.strerror}")
             continue
@@ -71,14 +71,20 @@ def load_rules(paths: Sequence[Path], *, placeholders: Mapping[str, Sequence[str
     return _load(files, short, placeholders, problems)
 
 
-def _files(path: Path) -> Iterator[tuple[Path, str]]:
-    """Files in the order of their names, each with its path below the folder."""
+def rule_files(path: Path) -> Iterator[tuple[Path, str]]:
+    """Files in the order of their names, each with its path below the folder.
+
+    A mounted ConfigMap shows every file twice: as a link, and where that leads, in a folder that begins with ``..``.
+    The links count.
+    """
     if path.is_file():
         yield path, path.name
     elif path.is_dir():
         inside = (file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
         for file in sorted(inside, key=lambda file: file.parts):
-            yield file, file.relative_to(path).as_posix()
+            below = file.relative_to(path)
+            if not any(part.startswith("..") for part in below.parts):
+                yield file, below.as_posix()
 
 
 def _text(file: Path, problems: Problems) -> str | None:

@@ -93,3 +93,31 @@ def test_of_a_long_line_the_part_with_the_problem_is_shown() -> None:
         finding = next(found for found in checked(text).findings if found.code == "unknown-modifier")
         assert len(finding.line) <= 200
         assert finding.line[finding.start : finding.start + finding.length].strip('"') == "x|contians"
+
+
+def test_a_rule_that_can_never_match_says_why_and_where() -> None:
+    """[D4] a rule never silently does not match."""
+    text = GOOD.replace("        objectRef.subresource: exec", "        objectRef.subresorce|contains: exec")
+    unknown, never = sorted(checked(text).findings, key=lambda finding: finding.code != "unknown-field")
+    assert (unknown.code, unknown.severity, unknown.hint) == (
+        "unknown-field",
+        "warning",
+        "did you mean `objectRef.subresource`?",
+    )
+    assert unknown.line[unknown.start :].startswith("objectRef.subresorce")
+    assert (never.code, never.place.line) == ("never-matches", 1)
+    assert never.message.endswith("no event of this log source has a field `objectRef.subresorce`")
+
+
+def test_a_rule_that_may_match_in_spite_of_an_unknown_field_is_not_called_idle() -> None:
+    text = GOOD.replace("condition: selection", "condition: selection or other").replace(
+        "    condition:", "    other:\n        colour: red\n    condition:"
+    )
+    assert [(finding.code, finding.place.line) for finding in checked(text).findings] == [("unknown-field", 12)]
+
+
+def test_a_rule_for_another_system_is_told_once() -> None:
+    text = GOOD.replace("product: kubernetes, service: audit", "product: windows").replace(
+        "objectRef.subresource", "Image"
+    )
+    assert [finding.code for finding in checked(text).findings] == ["unknown-logsource"]

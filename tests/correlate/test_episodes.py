@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from streamer.correlate import CorrelateLimits
 from streamer.correlate.episodes import EpisodeBook, alert_id
+from streamer.correlate.limits import Room
 from streamer.sigma.rules import DAY_US, Suppress
 from tests.correlate.making import SECOND, Bench, correlation, count, match, meta
 
@@ -25,7 +27,8 @@ def opens(book: EpisodeBook, *times: float) -> list[float]:
 
 
 def book(gap: float, longest: float = 24 * HOUR, room: int = 100) -> EpisodeBook:
-    return EpisodeBook(Suppress(round(gap * SECOND), round(longest * SECOND)), 0, room)
+    limits = CorrelateLimits(entries_per_rule=room)
+    return EpisodeBook(Suppress(round(gap * SECOND), round(longest * SECOND)), 0, limits, Room())
 
 
 def test_one_alert_per_episode():
@@ -101,11 +104,15 @@ def test_episodes_go_when_nothing_can_join_them():
     assert not any(b"open" in key for key in bench.correlator.snapshot())
 
 
-def test_without_room_every_firing_is_told():
-    """[Bounded] nothing is hidden for want of room."""
-    one = book(10, room=0)
-    assert opens(one, 1, 2) == [1, 2]
-    assert one.overflows == 2
+def test_a_book_without_room_says_so():
+    """[Bounded] what is not remembered is told all the same; see test_pressure."""
+    one = book(10, room=1)
+    assert one.has_room(("k",))
+    one.fold(("k",), 0)
+    assert one.has_room(("k",))
+    assert not one.has_room(("other",))
+    one.expire(DAY_US)
+    assert one.has_room(("other",))
 
 
 def test_links_are_counted_along_the_chain():

@@ -217,6 +217,7 @@ def test_a_not_whose_window_reaches_beyond_the_end_is_marked_cut():
 def test_state_goes_when_it_can_be_of_no_use():
     """[T7] state is kept until watermark > its time + timespan + reach."""
     bench = Bench(rule(names="a b", reach=30))
+    bench.advance(99)
     bench.feed(match("a", 100))
     held = len(bench.correlator.snapshot())
     bench.advance(190)

@@ -164,3 +164,62 @@ def test_a_confused_status_is_none(status):
     assert access.status is None
     assert parse_json({"method": "GET", "path": "/"}) is None
     assert parse_json({"start_time": 1, "method": [], "path": "/"}) is None
+
+
+def test_what_envoy_adds_to_a_request_is_told():
+    access = parse_text(TODAY.replace(" 200 - via_upstream ", " 503 UF,URX upstream_reset{overflow} "))
+    assert access is not None
+    assert access.details == {
+        "response_flags": "UF,URX",
+        "response_details": "upstream_reset{overflow}",
+        "cs-bytes": 312,
+        "sc-bytes": 1024,
+        "time-taken": 35,
+        "upstream": {
+            "host": "10.1.2.3:3000",
+            "cluster": "outbound|80||ml-pipeline-ui.kubeflow.svc.cluster.local",
+        },
+    }
+
+
+def test_formats_without_details_tell_what_they_have():
+    old, envoy = parse_text(ISTIO_2020), parse_text(ENVOY)
+    assert old is not None
+    assert envoy is not None
+    assert old.details == {
+        "cs-bytes": 0,
+        "sc-bytes": 1024,
+        "time-taken": 35,
+        "upstream": {"host": "10.1.2.3:8082", "cluster": "outbound|80||centraldashboard.kubeflow.svc.cluster.local"},
+    }
+    assert envoy.details == {
+        "response_flags": "UF,URX",
+        "cs-bytes": 0,
+        "sc-bytes": 91,
+        "time-taken": 1,
+        "upstream": {"host": "10.1.2.3:80"},
+    }
+
+
+def test_json_lines_tell_the_same_as_text():
+    message = {
+        "start_time": "2026-01-01T00:00:00.123Z",
+        "method": "GET",
+        "path": "/x",
+        "response_code": 503,
+        "response_flags": "UF,URX",
+        "response_code_details": "-",
+        "bytes_received": 0,
+        "bytes_sent": "91",
+        "duration": 10**30,
+        "upstream_host": "10.1.2.3:80",
+        "upstream_cluster": None,
+    }
+    access = parse_json(message)
+    assert access is not None
+    assert access.details == {
+        "response_flags": "UF,URX",
+        "cs-bytes": 0,
+        "sc-bytes": 91,
+        "upstream": {"host": "10.1.2.3:80"},
+    }

@@ -72,3 +72,27 @@ def test_nothing_a_client_sends_hides_its_line(before, after):
     assert access.uri is not None
     assert (access.method, access.uri[:13], access.status) == ("GET", "/jupyter/?ns=", 200)
     assert access.request_id == "0123456789abcdef0123456789abcdef"
+
+
+def test_what_the_ingress_adds_to_a_request_is_told():
+    access = parse_line(INGRESS)
+    assert access is not None
+    assert access.referer == "https://x/"
+    assert access.details == {
+        "cs-bytes": 100,
+        "sc-bytes": 12,
+        "time-taken": 1,
+        "upstream": {"host": "10.0.0.1:8082", "cluster": "kubeflow-centraldashboard-80"},
+    }
+
+
+def test_a_request_that_went_to_several_upstreams_names_the_first():
+    access = parse_line(INGRESS.replace("10.0.0.1:8082 12", "10.0.0.1:8082, 10.0.0.2:8082 0, 12"))
+    assert access is not None
+    assert access.details["upstream"]["host"] == "10.0.0.1:8082"
+    assert access.request_id is not None
+
+
+@pytest.mark.parametrize("rest", ["x" * 300_000, "x " * 150_000, "[" * 300_000, "[] " * 100_000])
+def test_a_hostile_tail_takes_linear_time(rest):
+    assert parse_line(INGRESS[: INGRESS.index("[] 10")] + rest) is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamer.decode.access_other import parse_method_url, parse_oauth2_proxy, parse_pairs
+from streamer.decode.access_other import parse_fields, parse_method_url, parse_oauth2_proxy, parse_pairs
 
 
 def test_a_request_line_of_oauth2_proxy_is_read():
@@ -80,3 +80,36 @@ def test_authservices_lines_are_read():
 )
 def test_pairs_without_a_request_are_none(line):
     assert parse_pairs(line) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "user"), [("AuthSuccess", "eve@example.org"), ("AuthFailure", "-"), ("AuthError", "-")]
+)
+def test_logins_at_oauth2_proxy_are_told(status, user):
+    access = parse_oauth2_proxy(
+        f"203.0.113.7:5000 - 8c1b - {user} [2026/01/01 00:00:01] [{status}] Authenticated via OAuth2: Session{{...}}"
+    )
+    assert access is not None
+    assert (access.peer, access.user) == ("203.0.113.7", None if user == "-" else user)
+    assert access.details == {"auth_status": status}
+    assert access.stamp is not None
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("OK", 200), ("PermissionDenied", 403), ("Unauthenticated", 401), ("Internal", 500)]
+)
+def test_a_call_that_argo_server_has_ended_is_a_request(code, status):
+    access = parse_pairs(
+        f'time="2026-01-01T00:00:01Z" level=info msg="finished unary call with code {code}" grpc.code={code} '
+        "grpc.method=CreateWorkflow grpc.service=workflow.WorkflowService grpc.start_time=x system=grpc"
+    )
+    assert access is not None
+    assert (access.method, access.uri) == ("POST", "/workflow.WorkflowService/CreateWorkflow")
+    assert access.status == status
+
+
+def test_lines_of_pairs_as_an_object_are_read_alike():
+    access = parse_fields({"time": "2026-01-01T00:00:01Z", "method": "GET", "path": "/workflows", "status": 200})
+    assert access is not None
+    assert (access.method, access.uri, access.status) == ("GET", "/workflows", 200)
+    assert parse_fields({"msg": "x", "n": [1], "path": None, "status": True}) is None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from streamer.decode import guess_kind
 from streamer.decode.access import Access, client_address, host_of
 from streamer.decode.container import AccessContainers
 from streamer.decode.source import ACCESS_LOG_CONTAINERS
 from streamer.model import CONTAINER_LOG, WEBSERVER
-from tests.decode.given import APPENDED_US, decode, fluent_bit, gateway, one
+from tests.decode.given import APPENDED_US, NOON_US, audit, decode, fluent_bit, gateway, one
 from tests.decode.test_access_envoy import TODAY
 from tests.decode.test_access_nginx import INGRESS
 
@@ -64,6 +65,41 @@ def test_blank_lines_are_passed_over(value):
     assert (decoded.events, decoded.dead_letters, decoded.skipped) == ((), (), 1)
 
 
+def test_the_stamps_of_kubectl_logs_are_read_in_files():
+    """[T2] container lines: the line's own stamp."""
+    line = b"2026-01-01T00:00:00.500000001Z new job from pool.example:3333"
+    event = one(line, kind="containers", file=True, append_time_us=None)
+    assert (event.fields["message"], event.time_us) == ("new job from pool.example:3333", NOON_US)
+    assert event.has_stamp
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"2026-01-01T00:00:00.5Z started",
+        b"2026-01-01T00:00:00.500000001Zstarted",
+        b"2026-13-01T00:00:00.500000001Z x",
+        b" 2026-01-01T00:00:00.500000001Z x",
+    ],
+)
+def test_a_stamp_that_a_program_prints_is_its_text(line):
+    event = one(line, kind="containers", file=True, append_time_us=None)
+    assert (event.fields["message"], event.has_stamp) == (line.decode(), False)
+
+
+def test_in_a_topic_and_in_a_containers_file_a_line_does_not_choose_its_time():
+    line = b"2020-01-01T00:00:00.500000001Z x"
+    assert one(line, kind="containers").time_us == APPENDED_US
+    path = "/var/log/pods/lab_p_u/c/0.log"
+    assert one(line, kind="containers", file=True, path=path).fields["message"] == line.decode()
+
+
+def test_audit_events_behind_the_stamps_of_kubectl_logs_are_read():
+    line = b"2026-01-01T00:00:00.700000001Z " + orjson.dumps(audit())
+    assert one(line).fields["auditID"] == audit()["auditID"]
+    assert guess_kind([line]) == "audit"
+
+
 def test_an_access_line_is_a_line_and_a_request():
     """[T2] access lines: the start time printed in the line. [I4] it has its parent's identity plus its category."""
     line, request = decode(gateway(TODAY), kind="containers").events
@@ -83,6 +119,14 @@ def test_an_access_line_is_a_line_and_a_request():
         "x-request-id": "aa-bb",
         "source": {"ip": "203.0.113.7"},
         "outcome": "success",
+        "response_details": "via_upstream",
+        "cs-bytes": 312,
+        "sc-bytes": 1024,
+        "time-taken": 35,
+        "upstream": {
+            "host": "10.1.2.3:3000",
+            "cluster": "outbound|80||ml-pipeline-ui.kubeflow.svc.cluster.local",
+        },
     }
     assert request.fields["kubernetes"] == line.fields["kubernetes"]
 

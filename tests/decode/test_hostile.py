@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import time
+from base64 import b64encode
 
 import orjson
 import pytest
@@ -11,9 +13,14 @@ from hypothesis import strategies as st
 
 from streamer.model import UNKNOWN
 from tests.decode.given import Strict, audit, decode, fluent_bit, gateway, pod, record, source, write
+from tests.decode.happenings import aks, gke, otlp_json, otlp_proto
 from tests.decode.test_access_envoy import TODAY
 from tests.decode.test_access_nginx import INGRESS
 
+BOMB = b64encode(gzip.compress(b"\0" * 50_000_000)).decode()
+DEEP: dict[str, object] = {}
+for _ in range(24):
+    DEEP = {"a": DEEP}
 MANY_KEYS = b"{" + b",".join(b'"%x":0' % n for n in range(180_000)) + b"}"
 """As many as a record may hold: the parser meets them all."""
 MILLION_KEYS = b"{" + b",".join(b'"%x":0' % n for n in range(1_000_000)) + b"}"
@@ -65,6 +72,20 @@ CORPUS = {
     "10 MB string": b'"' + b"x" * 10_000_000 + b'"',
     "cut": orjson.dumps(audit())[:-40],
     "zero bytes": b"\x00" * 100,
+    "a bomb": gzip.compress(b"\0" * 50_000_000),
+    "a bomb in base64": b64encode(gzip.compress(b"[" * 50_000_000)),
+    "a bomb of events": gzip.compress((orjson.dumps(audit()) + b"\n") * 30_000),
+    "half a bomb": gzip.compress(b"{" * 50_000_000)[:-20_000],
+    "gzip in gzip": gzip.compress(gzip.compress(gzip.compress(gzip.compress(gzip.compress(b"{}"))))),
+    "only a gzip header": b"\x1f\x8b\x08",
+    "bombs in an envelope": orjson.dumps({"records": [{"data": BOMB} for _ in range(30)]}),
+    "protobuf": otlp_proto(audit(), {"k8s.cluster.name": "c"}, {}),
+    "protobuf, cut": otlp_proto(audit(), {}, {})[:-5],
+    "2 MB of empty protobuf messages": b"\x0a\x00" * 990_000,
+    "2 MB of empty protobuf records": b"\x0a\x85\x80\x78\x12\x81\x80\x78" + b"\x12\x00" * 983_040,
+    "protobuf as deep as it may be": otlp_proto(DEEP, {}, {}),
+    "protobuf lengths": b"\x0a\xff\xff\xff\xff\x0f",
+    "text that looks like protobuf": b"\n\x05hello\n\x05hello",
     "a cri prefix only": b"2026-01-01T00:00:00.5Z stdout F",
     "a cri prefix without end": b"2026-01-01T00:00:00.5Z stdout " + b"P" * 100_000,
     "an envoy prefix only": b'[2026-01-01T00:00:00.5Z] "',
@@ -139,6 +160,25 @@ RECORDS = [
     ),
     write("rolebindings", {"subjects": [{"kind": "User", "name": "x"}], "roleRef": {"name": "r"}}),
     fluent_bit(orjson.dumps(audit()).decode()),
+    write("workflows", {"spec": {"templates": [{"name": "t", "container": {"image": "x"}, "podSpecPatch": "a: b"}]}}),
+    write(
+        "inferenceservices",
+        {"spec": {"predictor": {"model": {"image": "x", "args": ["a"]}, "containers": [{"name": "c"}]}}},
+        ref={"apiGroup": "serving.kserve.io"},
+    ),
+    audit(
+        objectRef={"resource": "pods", "name": "p", "namespace": "n", "uid": "u", "subresource": "binding"},
+        requestObject={"target": {"name": "n"}},
+        annotations={
+            "authorization.k8s.io/reason": 'RBAC: allowed by RoleBinding "b/n" of Role "r" to User "u"',
+            "authentication.kubernetes.io/issued-credential-id": "JTI=x",
+        },
+    ),
+    gke(audit()),
+    otlp_json("x", {"k8s.pod.uid": "u"}, {"logtag": "P"}),
+    aks("{}"),
+    {"message": {"data": "eyJhIjoxfQ==", "attributes": {}, "publishTime": "2026-01-01T00:00:00Z"}},
+    {"records": [{"data": "eyJhIjoxfQ=="}], "requestId": "r"},
     gateway(TODAY),
     gateway(INGRESS),
     {"records": [{"time": "2026-01-01T00:00:00Z", "category": "kube-audit", "properties": {"log": audit()}}]},

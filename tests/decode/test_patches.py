@@ -73,7 +73,8 @@ def test_a_patch_that_copies_what_it_does_not_hold_is_a_write_with_an_unknown_bo
     event = one(write("deployments", patch, verb="patch"))
     assert event.fields["body_unknown"] is True
     assert "body-unknown" in event.flags
-    assert event.fields["workload"]["images"] == ["i"]
+    assert event.fields["workload"]["images"] == ["i", UNKNOWN]
+    assert event.fields["workload"]["privileged"] is UNKNOWN
     told = {"kind": "Deployment", "spec": {"template": {"spec": {"containers": [{"image": "evil"}]}}}}
     event = one(write("deployments", patch, verb="patch", responseObject=told))
     assert (event.fields["body_unknown"], event.fields["workload"]["images"]) == (False, ["evil"])

@@ -212,11 +212,15 @@ def test_an_unknown_body_leaves_a_workload_with_unknown_fields():
     assert workload["images"] is UNKNOWN
 
 
-def test_a_body_the_policy_does_not_record_is_absent():
-    """[D5] only what was cut off is unknown."""
-    event = one(write("pods", None, level="Metadata"))
-    assert "workload" not in event.fields
-    assert event.flags == ()
+@pytest.mark.parametrize("code", [201, 403])
+def test_a_body_that_nobody_recorded_is_unknown_and_the_event_says_so(code):
+    """[D5] unknown, not absent; a policy that records no bodies is no body that was cut off."""
+    event = one(write("pods", None, level="Metadata") | {"responseStatus": {"code": code}})
+    assert event.fields["requestObject"] is UNKNOWN
+    assert event.fields["workload"]["kind"] == "Pod"
+    assert event.fields["workload"]["privileged"] is UNKNOWN
+    assert event.flags == ("body-unrecorded",)
+    assert (event.fields["body_unrecorded"], event.fields["body_unknown"]) == (True, False)
 
 
 def test_other_objects_are_no_workloads():

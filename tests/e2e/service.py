@@ -19,15 +19,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass
 class Installation:
-    """One installation of the service: its settings, its store, its log.
+    """One installation of the service: its settings, its processes, their log.
 
     Attributes:
-        folder: where the three are.
+        folder: where settings and log are.
         kafka: bootstrap address.
         elasticsearch: URL; ``None`` indexes nothing.
         name: prefix of its topics and namespace of its indices.
         sources: raw topics by kind.
         settings: more settings, over the usual ones.
+        processes: started so far, oldest first.
     """
 
     folder: Path
@@ -36,7 +37,7 @@ class Installation:
     name: str
     sources: dict[str, str]
     settings: dict[str, Any] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] | None = None
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def alerts_topic(self) -> str:
@@ -64,10 +65,11 @@ class Installation:
                 "topic_prefix": f"{self.name}.",
                 "partitions": 3,
                 "replication": 1,
+                "session": "2s",  # whoever is killed is missed soon
             },
-            "store": str(self.folder / "streamer.db"),
             "limits": {"batch_records": 20},  # many steps, so that a kill meets one
             "http": {"enabled": False},
+            "watch_rules": False,
         }
         if self.elasticsearch:
             settings["elasticsearch"] = {"hosts": [self.elasticsearch], "namespace": self.name}
@@ -78,29 +80,47 @@ class Installation:
         self.configure()
         subprocess.run(self._command("setup"), cwd=ROOT, check=True, capture_output=True)
 
-    def start(self) -> None:
-        """``streamer run``, in the background."""
+    def start(self, *roles: str) -> subprocess.Popen[bytes]:
+        """``streamer run``, in the background; with all roles where none is named."""
+        named = [word for role in roles for word in ("--role", role)]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                mortal(self._command("run")), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log
+            process = subprocess.Popen(
+                mortal([*self._command("run"), *named]),
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
             )
+        self.processes.append(process)
+        return process
 
     @property
-    def starts(self) -> int:
-        """How often it has got as far as taking its state over and beginning to read."""
-        return len(self.said("started with an empty state")) + len(self.said("state restored"))
+    def process(self) -> subprocess.Popen[bytes]:
+        """The one started last."""
+        return self.processes[-1]
+
+    @property
+    def takeovers(self) -> int:
+        """How many partitions its processes have taken over, over all starts."""
+        return len(self.said("partition taken over"))
+
+    @property
+    def running(self) -> list[subprocess.Popen[bytes]]:
+        """Processes that have not ended."""
+        return [process for process in self.processes if process.poll() is None]
 
     def kill(self) -> None:
-        """``kill -9``."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
+        """``kill -9`` for all."""
+        for process in self.running:
+            process.kill()
+            process.wait()
 
     def stop(self) -> int:
-        """Ask it to end, as an orchestrator does; its exit code."""
-        assert self.process is not None
-        self.process.terminate()
-        return self.process.wait(30)
+        """Ask all to end, as an orchestrator does; the highest exit code."""
+        running = self.running
+        for process in running:
+            process.terminate()
+        return max((process.wait(60) for process in running), default=0)
 
     def said(self, words: str) -> list[dict[str, Any]]:
         """Lines of its log that contain the words."""
@@ -114,8 +134,7 @@ class Installation:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         """End, however the test ended; a failing test shows the log."""
-        if self.process is not None and self.process.poll() is None:
-            self.kill()
+        self.kill()
         if error is not None:
             print(self.log.read_text(errors="replace")[-4000:])
 

@@ -51,8 +51,7 @@ def installation(
     made = Installation(tmp_path / "service", kafka_address, elasticsearch_url, unique, raw_topics)
     made.set_up()
     yield made
-    if made.process is not None and made.process.poll() is None:
-        made.kill()
+    made.kill()
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +73,7 @@ def undisturbed(
     return made
 
 
-def wait_for(what: Callable[[], bool], why: str, within_s: float = 60) -> None:
+def wait_for(what: Callable[[], bool], why: str, within_s: float = 120) -> None:
     end = time.monotonic() + within_s
     while not what():
         assert time.monotonic() < end, why
@@ -172,13 +171,13 @@ def test_killed_at_random_moments_and_started_again_it_tells_the_same_and_nothin
     installation, undisturbed, expected_ids, round_
 ):
     dice = random.Random(f"{installation.name}{round_}")
-    for start in range(6):
+    for start in range(5):
+        before = installation.takeovers
         installation.start()
-        wait_for(lambda start=start: installation.starts > start, "it did not begin to read")
-        # Reading takes about a second, what is still open is decided two seconds later.
-        time.sleep(dice.uniform(0.0, 0.3) if start < 3 else dice.uniform(1.5, 3.2))
-        assert installation.process is not None
-        assert installation.process.poll() is None, installation.log.read_text()
+        wait_for(lambda before=before: installation.takeovers > before, "it did not begin to read")
+        # Reading takes about a second, what is still open is decided some seconds later.
+        time.sleep(dice.uniform(0.0, 0.5) if start < 3 else dice.uniform(1.5, 5.0))
+        assert installation.running, installation.log.read_text()
         installation.kill()
     with installation:
         wait_until_told(installation, expected_ids)
@@ -187,6 +186,40 @@ def test_killed_at_random_moments_and_started_again_it_tells_the_same_and_nothin
     assert indexed(installation) == expected_ids
     assert sorted(ids_of(told(installation))) == expected_ids
     assert documents_of(installation) == documents_of(undisturbed)
+
+
+def test_processes_of_their_own_per_role_are_killed_and_tell_the_same_and_nothing_twice(
+    installation, undisturbed, expected_ids
+):
+    dice = random.Random(installation.name)
+    by_role = {role: installation.start(role) for role in ("detect", "correlate", "index")}
+    by_role["another correlate"] = installation.start("correlate")
+    wait_for(lambda: installation.takeovers > 0, "nothing was taken over")
+    for _ in range(6):
+        time.sleep(dice.uniform(0.2, 1.5))
+        name = dice.choice(sorted(by_role))
+        by_role[name].kill()
+        by_role[name].wait()
+        by_role[name] = installation.start(name.split()[-1])
+    with installation:
+        wait_until_told(installation, expected_ids)
+        time.sleep(1)
+        assert installation.stop() == 0
+    assert indexed(installation) == expected_ids
+    assert sorted(ids_of(told(installation))) == expected_ids
+    assert documents_of(installation) == documents_of(undisturbed)
+
+
+def test_two_processes_share_the_partitions_and_tell_the_same(installation, expected_ids):
+    with installation:
+        installation.start()
+        wait_until_told(installation, expected_ids)
+        time.sleep(1)
+        assert installation.stop() == 0
+    shares = [line["partitions"] for line in installation.said('"partitions assigned"')][-2:]
+    assert sorted(number for share in shares for number in share) == [0, 1, 2]
+    assert all(shares)
+    assert sorted(ids_of(told(installation))) == expected_ids
 
 
 def test_elasticsearch_may_come_later_than_the_service(
@@ -210,8 +243,7 @@ def test_kafka_may_come_later_than_the_service(installation, kafka_server: Kafka
     with installation:
         wait_for(lambda: bool(installation.said("does not answer")), "it must say that Kafka is away")
         time.sleep(5)
-        assert installation.process is not None
-        assert installation.process.poll() is None
+        assert installation.running
         said = [line["what"] for line in installation.said("does not answer")]
         assert len(said) == len(set(said)), "each part says it once"
         kafka_server.start()

@@ -102,8 +102,8 @@ async def test_a_request_too_large_goes_in_halves_and_a_document_too_large_is_se
         assert list(sink.set_aside) == [documents[2].id]
         # One request with several documents that only together are too large.
         wide = [document(unique, 10 + number, noise[0]) for number in range(3)]
-        done, trouble = await sink._bulk([*wide, document(unique, 20, noise[0]), document(unique, 21, noise[0])])
-        assert (len(done), trouble) == (5, None)
+        outcomes = await sink._bulk.send([*wide, document(unique, 20, noise[0]), document(unique, 21, noise[0])])
+        assert [outcome.verdict for outcome in outcomes] == [Verdict.STORED] * 5
     assert len(ids_in(elasticsearch_url, unique)) == 8
 
 

@@ -23,7 +23,10 @@ CONNECTION = KafkaConnection("broker-1:9092,broker-2:9092", password="hush")
         (TimeoutError(), True, "does not answer"),
         (errors.AuthenticationFailedError("bad password"), False, "refuses the credentials"),
         (errors.UnsupportedSaslMechanismError("SCRAM"), False, "refuses the credentials"),
-        (errors.TopicAuthorizationFailedError("k8s-audit"), False, "does not allow reading"),
+        (errors.SaslAuthenticationFailed("bad password"), False, "refuses the credentials"),
+        (errors.TopicAuthorizationFailedError("k8s-audit"), False, "does not allow User:ANONYMOUS what reading needs"),
+        (errors.TransactionalIdAuthorizationFailed("s.correlate"), False, "does not allow"),
+        (errors.KafkaConnectionError("Connection at broker-1:9092 closed"), True, "closes the connection"),
         (errors.UnsupportedVersionError(), False, "another version"),
         (ssl.SSLCertVerificationError("self-signed certificate"), False, "TLS do not agree"),
         (errors.NotEnoughReplicasError(), True, "reading failed"),
@@ -34,6 +37,18 @@ def test_each_complaint_says_what_and_whether_waiting_helps(error, retriable, wo
     assert words in str(said)
     assert "broker-1:9092,broker-2:9092" in str(said)
     assert said.retriable is retriable
+
+
+@pytest.mark.parametrize(
+    ("error", "entry"),
+    [
+        (errors.TopicAuthorizationFailedError({"k8s-logs", "k8s-audit"}), "on the topic k8s-audit, k8s-logs"),
+        (errors.GroupAuthorizationFailedError("s.detect"), "Read on the group s.detect"),
+        (errors.TransactionalIdAuthorizationFailed("s.correlate.0"), "Write on the transactional id s.correlate.0"),
+    ],
+)
+def test_access_that_is_missing_is_named(error, entry):
+    assert entry in (as_server_error(error, CONNECTION, "reading").hint or "")
 
 
 def test_a_password_is_never_in_the_representation():

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,14 @@ _JVM_OPTIONS = """\
 
 
 class ElasticsearchServer(ServerProcess):
-    """One node; ``url`` survives restarts. With ``security``, ``password`` is the user ``elastic``'s."""
+    """One node; ``url`` survives restarts. With ``security``, ``password`` is the user ``elastic``'s.
 
-    def __init__(self, *, security: bool = False, port: int | None = None) -> None:
+    ``settings`` go over those of this file.
+    """
+
+    def __init__(
+        self, *, security: bool = False, port: int | None = None, settings: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(temporary_folder("elasticsearch", _temporary()))
         free = free_ports(2)
         self.port = port or free[0]
@@ -41,7 +47,7 @@ class ElasticsearchServer(ServerProcess):
         self._roles: dict[str, dict[str, Any]] = {}
         self._home = elasticsearch_home()
         self._java = java_home()
-        self._configure()
+        self._configure(settings or {})
 
     @property
     def pid(self) -> int:
@@ -80,7 +86,7 @@ class ElasticsearchServer(ServerProcess):
         lines = (f"{role}: {json.dumps(may)}\n" for role, may in self._roles.items())
         (self.folder / "config/roles.yml").write_text("".join(lines))
 
-    def _configure(self) -> None:
+    def _configure(self, more: Mapping[str, Any]) -> None:
         for folder in ("config/jvm.options.d", "data", "logs", "tmp"):
             (self.folder / folder).mkdir(parents=True)
         settings = {
@@ -105,6 +111,7 @@ class ElasticsearchServer(ServerProcess):
                 "xpack.security.transport.ssl.enabled": False,
                 "resource.reload.interval.high": "1s",
             }
+        settings |= more
         config = self.folder / "config"
         lines = (f"{name}: {json.dumps(value)}\n" for name, value in settings.items())
         (config / "elasticsearch.yml").write_text("".join(lines))

@@ -67,12 +67,13 @@ class KafkaServer(ServerProcess):
         """Format the log folder the first time, then start."""
         configuration = self.folder / "server.properties"
         if not configuration.exists():
-            configuration.write_text(
-                _PROPERTIES.format(port=self.port, controller_port=self._controller_port, folder=self.folder)
-            )
+            configuration.write_text(self._properties())
             tool = ["kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(configuration)]
             subprocess.run(self._command("128m", *tool), check=True, capture_output=True)
         self._launch(self._command("512m", "kafka.Kafka", str(configuration)), env=self._environment())
+
+    def _properties(self) -> str:
+        return _PROPERTIES.format(port=self.port, controller_port=self._controller_port, folder=self.folder)
 
     def is_ready(self) -> bool:
         """A metadata answer that names the broker; an open port says nothing yet."""

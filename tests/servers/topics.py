@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,6 +28,10 @@ async def make_topic(address: str, name: str, partitions: int = 1, **settings: s
     async with administration(address) as admin:
         answer = await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=dotted)])
         assert answer.topic_errors[0][1] == 0, answer
+        for _ in range(500):  # the broker hears of it a moment later
+            if name in await admin.list_topics():
+                return
+            await asyncio.sleep(0.02)
 
 
 async def grow_topic(address: str, name: str, partitions: int) -> None:

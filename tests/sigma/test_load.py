@@ -70,3 +70,13 @@ def test_a_rule_set_with_an_error_cannot_be_used_by_mistake() -> None:
 
 def test_nothing_to_read_is_an_empty_rule_set() -> None:
     assert load_text({}).ok().detections == ()
+
+
+def test_a_mounted_config_map_is_read_once_through_its_links(tmp_path: Path) -> None:
+    (tmp_path / "..2026_11_24").mkdir()
+    (tmp_path / "..2026_11_24" / "a.yml").write_text(detection("r_a"))
+    (tmp_path / "..data").symlink_to("..2026_11_24")
+    (tmp_path / "a.yml").symlink_to("..data/a.yml")
+    loaded = load_rules([tmp_path])
+    assert [rule.meta.key for rule in loaded.ok().detections] == ["r_a"]
+    assert list(loaded.sources) == [str(tmp_path / "a.yml")]

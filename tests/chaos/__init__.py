@@ -1,0 +1,1 @@
+"""What the service shows under kills, freezes, outages and torn connections: ``python -m tests.chaos``."""
