@@ -101,7 +101,8 @@ class Event:
         position: the record it was read from.
         index: number of this event within its record, from 0, derived events included.
         stage_only: an audit stage that does not stand for the request; seen only by rules that test ``stage``.
-        flags: ``clock-ahead`` (stamp replaced by append time), ``no-time``, ``truncated``, ``body-unknown``.
+        flags: ``clock-ahead`` (stamp replaced by append time), ``no-time``, ``truncated``, ``body-unknown``,
+            ``body-unrecorded`` (a write whose body the policy did not record).
         stamp_us: the stamp as written, where it differs from ``time_us``; ``None`` otherwise.
         has_stamp: whether the record itself carried a time (only such records move a file's watermark).
     """

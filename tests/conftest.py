@@ -16,6 +16,7 @@ from typing import TypeVar
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.servers.certificates import Authority
 from tests.servers.download import MissingError
 from tests.servers.elasticsearch import ElasticsearchServer
 from tests.servers.kafka import KafkaServer
@@ -35,6 +36,7 @@ SERVER_FIXTURES = {
     "elasticsearch_server",
     "secured_elasticsearch",
     "secured_kafka",
+    "keyed_elasticsearch",
 }
 
 
@@ -92,6 +94,13 @@ def _own_elasticsearch() -> Iterator[ElasticsearchServer | None]:
 def secured_elasticsearch() -> Iterator[ElasticsearchServer]:
     """A second Elasticsearch, with users and keys; always our own."""
     yield from _running(lambda: ElasticsearchServer(security=True))
+
+
+@pytest.fixture(scope="session")
+def keyed_elasticsearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ElasticsearchServer]:
+    """A third Elasticsearch, which speaks TLS only and keeps API keys; always our own."""
+    folder = tmp_path_factory.mktemp("authority")
+    yield from _running(lambda: ElasticsearchServer(authority=Authority(folder)))
 
 
 @pytest.fixture(scope="session")

@@ -194,15 +194,19 @@ def share_of(limits: CorrelateLimits, level: Level) -> int:
 
 
 def divided(limits: CorrelateLimits, partitions: int) -> CorrelateLimits:
-    """Limits of one of so many partitions, which know nothing of each other."""
+    """Limits of one of so many partitions, which know nothing of each other.
 
-    def part(whole: int, least: int) -> int:
+    Memory is divided exactly; alerts leave room for chance.
+    """
+
+    def part(whole: int, least: int = 1) -> int:
         return max(ceil(whole / partitions), min(whole, least))
 
     return replace(
         limits,
-        entries_per_rule=part(limits.entries_per_rule, limits.entries_per_key),
-        entries=part(limits.entries, limits.entries_per_key),
+        entries_per_key=min(limits.entries_per_key, part(limits.entries_per_rule)),
+        entries_per_rule=part(limits.entries_per_rule),
+        entries=part(limits.entries),
         alerts_per_rule=part(limits.alerts_per_rule, LEAST),
         alerts=part(limits.alerts, LEAST * len(LEVELS)),
     )

@@ -18,6 +18,7 @@ from streamer.decode.patches import is_partly_told, written_object
 from streamer.decode.podspecs import kind_of
 from streamer.decode.rbac import BINDINGS, ROLES, binding_subjects, role_rules
 from streamer.decode.request import (
+    LONG_RUNNING,
     actor_of,
     exec_of,
     is_long_running,
@@ -99,7 +100,7 @@ def _written(raw: dict[str, Any], flags: list[str]) -> list[_Element]:
     body = written_object(raw)
     partly = is_partly_told(raw)
     cut = "body-unknown" in flags and not isinstance(body, dict)
-    if raw.get("requestObject") is None:
+    if raw.get("requestObject") is None and subresource_of(raw) not in LONG_RUNNING:  # those have no body
         raw["requestObject"] = UNKNOWN  # refused before it was read, or not recorded: either way nobody knows it
         if body is None:
             flags.append("body-unrecorded")

@@ -21,7 +21,7 @@ from streamer.decode.gathering import Decoded, Gathering, joined
 from streamer.decode.line import Line, cri_line, kubernetes_of_path, stamped_line
 from streamer.decode.packed import Packed, Unpacked, is_packed, unpack, unpack_text
 from streamer.decode.partial_lines import Finished, PartialLines
-from streamer.decode.salvage import Garbage, read, read_text, text_of
+from streamer.decode.salvage import LISTS, Cut, Garbage, read, read_text, text_of
 from streamer.decode.shippers import content_of, dumped, is_docker_line, is_shipped, shipped_line, told_first
 from streamer.decode.source import Source
 from streamer.decode.stamps import Stamp
@@ -250,6 +250,8 @@ class Decoder:
                 gathering.dead(reason, "no JSON document", found.raw)
             elif not self._audit_value(found, _Around(), gathering):
                 gathering.dead("no-event", "JSON, but neither an audit event nor a known envelope")
+            elif isinstance(found, Cut) and gathering.is_empty() and not LISTS.isdisjoint(found):
+                gathering.dead("cut-off", "a list whose end is missing, cut off before its first event")
 
     def _audit_value(self, value: Any, around: _Around, gathering: Gathering) -> bool:
         """Take the audit events out of a value; ``False`` if it is nothing we know."""

@@ -69,6 +69,10 @@ class Gathering:
         """How many more events the record may hold."""
         return self.source.limits.events - len(self._events)
 
+    def is_empty(self) -> bool:
+        """Whether the record has given neither an event nor a dead letter so far."""
+        return not (self._events or self._dead)
+
     def look_into(self, value: bytes) -> None:
         """Say that ``value``, too, is decoded for this record."""
         self.deep = self.deep or value.count(b"{") + value.count(b"[") > self.source.limits.depth

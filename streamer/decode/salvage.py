@@ -25,7 +25,8 @@ BODIES: Final = frozenset({"requestObject", "responseObject"})
 """Members that are never looked into: decoded as a whole or unknown as a whole."""
 
 _TEXTS: Final = frozenset({"log", "message", "textPayload"})
-_LISTS: Final = frozenset({"items", "records", "logEvents"})
+LISTS: Final = frozenset({"items", "records", "logEvents"})
+"""Members that hold the events of an envelope."""
 _TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[{}\[\],:]', re.DOTALL)
 _BOM: Final = b"\xef\xbb\xbf"
 _TRUNCATED: Final = b"[Truncated...]"
@@ -217,7 +218,7 @@ def _value(key: str | None, raw: bytes, complete: bool, level: int, budget: _Bud
     opener = raw[:1]
     if opener == b'"' and (complete or key in _TEXTS):
         return _string(raw)
-    wanted = complete or key is None or key in _LISTS
+    wanted = complete or key is None or key in LISTS
     if opener in (b"{", b"[") and wanted and level < _LEVELS and budget.spend(len(raw)):
         members, _, cut = _split(raw, 0)
         return _container(opener, members, cut, level + 1, budget)

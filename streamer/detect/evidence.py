@@ -33,12 +33,16 @@ _AUDIT: Final = (
     "actor.credential_id source.ip sourceIPs objectRef.resource objectRef.subresource objectRef.namespace "
     "objectRef.name objectRef.uid objectRef.apiGroup objectRef.apiVersion responseStatus.code responseStatus.reason "
     "outcome auditID level stage requestReceivedTimestamp stageTimestamp truncated exec.command:text "
+    "pod.name pod.uid issued.credential_id authorized_by.binding.kind authorized_by.binding.name "
+    "authorized_by.binding.namespace authorized_by.role.name authorized_by.subject.name actor.node.name body_unknown "
+    "body_unrecorded "
 )
 _WORKLOAD: Final = (
     "workload.kind workload.name workload.namespace workload.uid workload.service_account workload.owner.kind "
     "workload.owner.name workload.owner.uid workload.run_id workload.images workload.image_repositories "
     "workload.privileged workload.host_network workload.host_pid workload.host_ipc workload.host_paths "
     "workload.capabilities_added workload.node_name workload.command_lines:text "
+    "workload.workflow.name workload.workflow.uid "
 )
 _CONTAINER: Final = (
     "container.name container.type container.image container.registry container.repository container.tag "
@@ -51,7 +55,8 @@ _POD: Final = (
 )
 _ACCESS: Final = (
     "c-ip cs-method cs-uri-stem:uri cs-uri-query:query cs-uri:uri sc-status cs-host cs-user-agent:text x-request-id "
-    "outcome source.ip kubeflow.run_id kubeflow.namespace kubeflow.notebook "
+    "outcome source.ip kubeflow.run_id kubeflow.namespace kubeflow.notebook kubeflow.action "
+    "kubeflow.image response_flags auth_status upstream.cluster cs-username cs-referer:uri "
 )
 _RBAC: Final = "rule.verbs rule.resources rule.api_groups rule.resource_names rule.non_resource_urls "
 _SUBJECT: Final = "subject.kind subject.name subject.namespace role.kind role.name "

@@ -5,6 +5,7 @@ Reading or writing a topic includes describing it. An idempotent producer needs 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
@@ -26,14 +27,12 @@ class Access:
         name: its full name, or the beginning of its name.
         operations: as Kafka calls them.
         prefixed: whether ``name`` is a beginning.
-        essential: whether streamer cannot do its work without it.
     """
 
     resource: Resource
     name: str
     operations: tuple[str, ...]
     prefixed: bool = False
-    essential: bool = True
 
     def only(self, operations: tuple[str, ...]) -> Access:
         """The same, with fewer operations."""
@@ -43,7 +42,8 @@ class Access:
         """The ``kafka-acls`` command that allows it, without the address of the cluster."""
         operations = " ".join(f"--operation {operation}" for operation in self.operations)
         pattern = " --resource-pattern-type prefixed" if self.prefixed else ""
-        return f"kafka-acls --add --allow-principal {principal} {operations} --{self.resource} {self.name}{pattern}"
+        who = shlex.quote(principal)
+        return f"kafka-acls --add --allow-principal {who} {operations} --{self.resource} {self.name}{pattern}"
 
 
 def group_of(prefix: str, role: str) -> str:
@@ -69,7 +69,8 @@ def needed(role: str, prefix: str, raw_topics: Sequence[str]) -> tuple[Access, .
         prefix: of our own names.
         raw_topics: what is read.
     """
-    seen = Access("topic", prefix, ("DescribeConfigs",), prefixed=True, essential=False)
+    # Whoever takes part looks at all topics when it starts.
+    seen = Access("topic", prefix, ("Describe", "DescribeConfigs"), prefixed=True)
     letters = Access("topic", prefix + DEAD_LETTERS, ("Write",))
     reads = Access("group", group_of(prefix, role), ("Read",))
     raw = tuple(Access("topic", topic, ("Read",)) for topic in raw_topics)
@@ -94,5 +95,5 @@ def needed_by_all(roles: Collection[str], prefix: str, raw_topics: Sequence[str]
         key = (access.resource, access.name, access.prefixed)
         known = merged[key].operations if key in merged else ()
         operations = tuple(sorted({*known, *access.operations}, key=_ORDER.index))
-        merged[key] = Access(*key[:2], operations, prefixed=key[2], essential=access.essential)
+        merged[key] = Access(*key[:2], operations, prefixed=key[2])
     return tuple(merged.values())

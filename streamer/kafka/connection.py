@@ -64,7 +64,7 @@ class KafkaConnection:
         """Who the broker's access lists see, as far as we know it."""
         if self.security_protocol.startswith("SASL"):
             return f"User:{self.username}"
-        return "the subject of our certificate" if self.certificate_file else "User:ANONYMOUS"
+        return "User:<subject of our certificate>" if self.certificate_file else "User:ANONYMOUS"
 
     def consumer(self, **options: Any) -> Any:
         """A consumer without a group, not started."""

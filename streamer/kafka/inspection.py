@@ -134,11 +134,14 @@ class Inspection:
             if coordinator is None:
                 found[name] = GroupSeen(None)
                 continue
-            answer = await self._send(coordinator, GroupsRequest([name]), "asking for consumer groups")
+            doing = f"asking for the group {name}"
+            answer = await self._asked_again(GroupsRequest([name]), coordinator, doing)
             (entry,) = answer.groups
-            if entry[0] != _SUCCESS:
+            if entry[0] == _REFUSED_GROUP:
                 found[name] = GroupSeen(None)
                 continue
+            if entry[0] != _SUCCESS:
+                raise as_server_error(errors.for_code(entry[0])(name), self._connection, doing)
             lag = await self._lag(name, coordinator)
             found[name] = GroupSeen(entry[2], len(entry[5]), lag, operations_of(entry[6]))
         return found
@@ -248,8 +251,10 @@ async def inspecting(connection: KafkaConnection) -> AsyncIterator[Inspection]:
 def missing(access: Access, topics: Mapping[str, TopicSeen], groups: Mapping[str, GroupSeen]) -> tuple[str, ...]:
     """The operations of an access that are not allowed, as far as the broker tells; of a prefix: on any topic seen."""
     if access.resource == "topic":
+        # Of a topic that may not even be seen nobody knows what else is denied.
+        unseen = frozenset(access.operations) - {"Describe"} if "Describe" in access.operations else frozenset()
         seen = [
-            topic.operations if topic.exists is not None else frozenset()
+            topic.operations if topic.exists is not None else unseen
             for name, topic in topics.items()
             if (name.startswith(access.name) if access.prefixed else name == access.name) and topic.exists is not False
         ]
@@ -277,6 +282,8 @@ def _topic_seen(entry: Sequence[Any], settings: Mapping[str, str] | None) -> Top
 
 
 def _codes(answer: Any) -> frozenset[int]:
+    if hasattr(answer, "groups"):
+        return frozenset(entry[0] for entry in answer.groups)
     if hasattr(answer, "errors"):
         return frozenset(code for _, partitions in answer.errors for _, code in partitions)
     return frozenset({answer.error_code})

@@ -94,6 +94,7 @@ class WebhookReader:
         limits: WebhookLimits | None = None,
     ) -> None:
         self._partition: Partition = (address, 0)
+        self._files = files
         self._token_file = token_file
         self._reading = reading or ReadLimits()
         self._limits = limits or WebhookLimits()
@@ -118,6 +119,11 @@ class WebhookReader:
         """What was refused for good since the last call; one sentence each."""
         gaps, self._gaps = tuple(self._gaps), []
         return gaps
+
+    def look(self) -> None:
+        """Whether the files can be used, without listening; raises ``SettingsError``."""
+        self._token()
+        self._files.context()
 
     async def start(self, positions: Mapping[Partition, object]) -> None:
         """Listen. Raises ``SettingsError`` if the address or a file cannot be used."""

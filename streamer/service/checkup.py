@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from pydantic import BaseModel, SecretStr
 
-from streamer.errors import StateError
+from streamer.errors import SettingsError, StateError
 from streamer.local.archive import alerts
 from streamer.service.checkup_elastic import elastic_findings
 from streamer.service.checkup_kafka import kafka_findings
 from streamer.service.configuration import origin_of, read_tree
-from streamer.service.doors import is_embedded
+from streamer.service.doors import is_embedded, webhook_of
 from streamer.service.durations import LENGTHS_OF_TIME, format_duration
 from streamer.service.findings import Finding, note, ok, wrong
 from streamer.service.settings import Settings, SourceSettings
@@ -76,6 +76,7 @@ async def checkup(settings: Settings, *, longest_us: int = 0, roles: Sequence[st
         roles: of the Kafka mode, to look after; none: those that the settings ask for.
     """
     findings = [_source(source) for source in settings.sources if source.file is not None]
+    findings += [_webhook(source) for source in settings.sources if source.webhook is not None]
     if is_embedded(settings):
         findings += [_store(settings.store), *_room(settings)]
     if settings.kafka is not None:
@@ -92,6 +93,14 @@ def _source(source: SourceSettings) -> Finding:
     if source.follow and not path.exists():
         return ok(f"{path} is not there yet; it is waited for")
     return wrong(f"{path} cannot be read", "check the path and its permissions")
+
+
+def _webhook(source: SourceSettings) -> Finding:
+    try:
+        webhook_of(source).look()
+    except SettingsError as error:
+        return wrong(error.message, error.hint)
+    return ok(f"certificate, key and token of the webhook {source.name} can be used")
 
 
 def _store(path: Path) -> Finding:

@@ -133,7 +133,7 @@ class _Look:
         sentence = (
             f"{principal} may not {' and '.join(operations)} the {access.resource}{plural}{beginning} {access.name}"
         )
-        return (wrong if access.essential else note)(sentence, access.only(operations).command(principal))
+        return wrong(sentence, access.only(operations).command(principal))
 
     async def _of_transactions(self, own: Mapping[str, TopicSeen]) -> list[Finding]:
         from streamer.kafka.access import doctor_id, transactions  # noqa: PLC0415

@@ -55,7 +55,7 @@ def open_store(settings: Settings) -> SqliteStore:
 
 
 def feeds_of(settings: Settings, positions: Mapping[Partition, object]) -> list[Feed]:
-    """One feed for all files, one for each webhook, one for all topics."""
+    """One feed for all files, one for each webhook. Topics are shared among processes and not read here."""
     feeds = []
     files = [source for source in settings.sources if source.kafka is None and source.webhook is None]
     if files:

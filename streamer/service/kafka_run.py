@@ -93,6 +93,8 @@ class _Service:
         self._connection = connection_of(settings.kafka)
         self._topics = Topics.of(settings.kafka.topic_prefix)
         self._watch = RuleWatch(RuleFiles.of(settings), rules, watching=settings.watch_rules)
+        self._process = uuid.uuid4().hex
+        self._careful = asyncio.Lock()
         self._outage = Outage("Kafka", _log)
         self._started = False
         self.detect = self._detect_role(rules) if "detect" in roles else None
@@ -196,7 +198,7 @@ class _Service:
                 numbers=numbers,
             ),
             DetectStage(rules, partitions=kafka.partitions),
-            RawPartitions(sources, again),
+            RawPartitions(sources, again, process=self._process, careful=self._careful),
             sources=sources,
             numbers=numbers,
         )
@@ -221,7 +223,8 @@ class _Service:
                 rules, self._topics, number, source=self._letters, context=self._context
             ),
             numbers=CorrelateNumbers(),
-            process=uuid.uuid4().hex,
+            process=self._process,
+            careful=self._careful,
         )
         outlet = Outlet(connection, name="how far the partitions are")
         return CorrelateRole(reader, outlet, shared, rules, topics=self._topics, partitions=kafka.partitions)

@@ -132,8 +132,9 @@ class KafkaSettings(_Group):
     """Partitions of our own topics, fixed when ``streamer setup`` creates them. Default 24: room to grow."""
     replication: Annotated[int, Field(ge=1, le=9)] = 3
     """Copies of our own topics, for ``streamer setup``. Default 3: one broker may be lost; a single one needs 1."""
-    session: DurationUs = 10_000_000
-    """Silence after which the broker gives a process's partitions to others, default 10s; brokers allow 6s to 30m."""
+    session: DurationUs = 30_000_000
+    """Silence after which the broker gives a process's partitions to others; brokers allow 6s to 30m. Default 30s:
+    longer than a process is ever busy, and what a dead one had waits no longer."""
     security: SecuritySettings = SecuritySettings()
     """How to log in."""
 
@@ -208,8 +209,9 @@ class LimitSettings(_Group):
     batch_records: Annotated[int, Field(ge=1, le=10_000)] = 500
     """Records taken in one step, which is one transaction of the store; fewer where they are large."""
     state_entries: Annotated[int, Field(ge=100)] = 500_000
-    """Matches, values and told alerts that all rules remember together, 1 to 4 KB of memory each. With Kafka this and
-    the next are divided among the partitions, but never below ``state_entries_per_key``."""
+    """Matches and values that all rules remember together, 2 KB (many of one key) to 4 KB (keys of one match) of memory
+    each; and as many told events and episodes, 0.4 KB each. Default 500,000: 2 GB at most. With Kafka this and the next
+    are divided among the partitions of the detections, whose keys are spread evenly."""
     state_entries_per_rule: Annotated[int, Field(ge=100)] = 250_000
     """The same of one rule. What finds no room is counted and told; a fifth is kept for chains that have begun."""
     state_entries_per_key: Annotated[int, Field(ge=10)] = 50_000

@@ -97,6 +97,7 @@ class PartitionCore:
         self._store = Store(rules, self._hosts.values(), self._detections, self._alerters)
         self._notices: dict[bytes, None] = {}
         self._newest_us = BEGINNING
+        self._passed_us: int | None = None
         self._heard_changed = True
         self._stored_versions = b""
         self._is_shelf_checked = True
@@ -129,8 +130,7 @@ class PartitionCore:
         elif isinstance(record, NoticeTold):
             self._notice(record.notice, output)
         else:
-            self._hear(record)
-            self._advance(output)
+            self._hear(record, output)
         return output
 
     def _match(self, addressed: Addressed, output: CoreOutput) -> None:
@@ -218,16 +218,20 @@ class PartitionCore:
 
     # -- time -------------------------------------------------------------------------------------------------------
 
-    def _hear(self, record: SourcesTold | RanksTold) -> None:
+    def _hear(self, record: SourcesTold | RanksTold, output: CoreOutput) -> None:
         if isinstance(record, SourcesTold):
             for source in record.sources:
                 self._resends.told(record.version, source)
             self._times.hear_sources(record)
             self._begin(record.beginnings)
+            self._pass_time(output)
+            self._advance(1, output)
             return
         for number, told in record.told.items():
             self._times.hear_ranks(number, told)
             self._begin(told.beginnings)
+        for rank in range(2, self._times.highest + 1):
+            self._advance(rank, output)
 
     def _begin(self, beginnings: tuple[Beginning, ...]) -> None:
         for meaning, cluster, time in beginnings:
@@ -235,32 +239,35 @@ class PartitionCore:
             if host is not None:
                 host.beginnings.note(cluster, time)
 
-    def _advance(self, output: CoreOutput) -> None:
-        """Judge, rank by rank, what nothing can change any more."""
+    def _pass_time(self, output: CoreOutput) -> None:
+        """What goes by the sources alone, whatever the rules: the hours of the flood gate, detections that alert."""
         reached = self._times.reached_us
-        if reached is not None:
+        if reached is None or reached == self._passed_us:
+            return
+        self._passed_us = reached
+        told = Told()
+        self._alerters.advance(reached, told)
+        self._tell(told, output)
+        self._shelf.expire(reached)
+        for name, detection in self._detections.items():
+            detection.expire(reached)
+            self._alerters.by_rule[name].book.expire(reached)
+
+    def _advance(self, rank: int, output: CoreOutput) -> None:
+        """Judge of one rank what nothing can change any more."""
+        moved = [self._hosts[rule.key] for rule in self._times.advance(rank, self._shelf.missed)]
+        due = [
+            (one[1].time_us, self._order[host.name], one, host)
+            for host in moved
+            for one in host.judge(self._times.rules[host.name].watermark)
+        ]
+        due.sort(key=lambda one: one[:2])
+        for time, _, one, host in due:
             told = Told()
-            self._alerters.advance(reached, told)
+            self._fire(host, [one], time, told, output)
             self._tell(told, output)
-        for rank in range(1, self._times.highest + 1):
-            moved = [self._hosts[rule.key] for rule in self._times.advance(rank, self._shelf.missed)]
-            due = [
-                (one[1].time_us, self._order[host.name], one, host)
-                for host in moved
-                for one in host.judge(self._times.rules[host.name].watermark)
-            ]
-            due.sort(key=lambda one: one[:2])
-            for time, _, one, host in due:
-                told = Told()
-                self._fire(host, [one], time, told, output)
-                self._tell(told, output)
-            for host in moved:
-                self._expire(host)
-        if reached is not None:
-            self._shelf.expire(reached)
-            for name, detection in self._detections.items():
-                detection.expire(reached)
-                self._alerters.by_rule[name].book.expire(reached)
+        for host in moved:
+            self._expire(host)
 
     def _expire(self, host: Host) -> None:
         watermark = self._times.rules[host.name].watermark

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from streamer.correlate.limits import BEGINNING
 from streamer.ports import Partition
@@ -61,22 +61,30 @@ class _Source:
     watermarks: dict[str, int | None] = field(default_factory=dict)
     first_us: int | None = None
     since_us: int | None = None
+    latest: str | None = None
+
+    def newest(self) -> int | None:
+        """The highest watermark told, by whatever version."""
+        return max((time for time in self.watermarks.values() if time is not None), default=None)
 
     def tell(self, version: str, told: SourceTold) -> None:
         before = self.watermarks.pop(version, None)
         reached = told.watermark_us
         self.watermarks[version] = reached if before is None or (reached is not None and reached > before) else before
         _forget_oldest(self.watermarks)
-        self.since_us = told.since_us
+        self.latest, self.since_us = version, told.since_us
         if told.first_us is not None and (self.first_us is None or told.first_us < self.first_us):
             self.first_us = told.first_us
 
-    def reached(self, version: str, _rule: RuleTime) -> int | None:
-        return self.watermarks[version]
-
-    @property
-    def versions(self) -> Iterable[str]:
-        return self.watermarks
+    def reached(self, rule: RuleTime, covering: frozenset[str]) -> int | None:
+        """What was told by versions that have the rule; for a pending one by the latest, if that has it."""
+        if rule.starts_us is None:
+            return self.watermarks[self.latest] if self.latest is not None and self.latest in covering else None
+        highest: int | None = None
+        for version, reached in self.watermarks.items():
+            if reached is not None and version in covering and (highest is None or reached > highest):
+                highest = reached
+        return highest
 
 
 @dataclass(slots=True)
@@ -93,28 +101,30 @@ class _Peer:
 
     claims: dict[str, _Claim] = field(default_factory=dict)
     starts: dict[int, int] = field(default_factory=dict)
+    latest: str | None = None
 
     def tell(self, told: RankTold) -> None:
         claim = self.claims.pop(told.version, None) or _Claim()
         for rank, reached in told.watermarks.items():
             claim.watermarks[rank] = max(reached, claim.watermarks.get(rank, BEGINNING))
         claim.behind, self.starts = dict(told.behind), dict(told.starts)
-        self.claims[told.version] = claim
+        self.claims[told.version], self.latest = claim, told.version
         _forget_oldest(self.claims)
 
-    def reached(self, version: str, rule: RuleTime) -> int | None:
-        claim = self.claims[version]
-        reached = claim.watermarks.get(rule.rank - 1)
-        if reached is None:
-            return None
-        return min([reached, *(claim.behind[one] for one in claim.behind.keys() & rule.needs)])
-
-    @property
-    def versions(self) -> Iterable[str]:
-        return self.claims
-
-
-_Teller: TypeAlias = _Source | _Peer
+    def reached(self, rule: RuleTime, covering: frozenset[str]) -> int | None:
+        """What was claimed under versions that have the rule; for a pending one under the latest, if that has it."""
+        highest: int | None = None
+        for version, claim in self.claims.items():
+            if version not in covering or (rule.starts_us is None and version != self.latest):
+                continue
+            reached = claim.watermarks.get(rule.rank - 1)
+            if reached is None:
+                continue
+            if claim.behind:
+                reached = min([reached, *(claim.behind[one] for one in claim.behind.keys() & rule.needs)])
+            if highest is None or reached > highest:
+                highest = reached
+        return highest
 
 
 class Watermarks:
@@ -153,11 +163,11 @@ class Watermarks:
             self._expects = dict(told.expects)
         for one in told.sources:
             source = self._sources.setdefault((one.source, one.partition), _Source())
-            before = _latest(source)
+            before = source.latest
             source.tell(told.version, one)
             if one.since_us is not None:
                 self._resumed(before, told.version, dict.fromkeys(range(1, self.highest + 1), one.since_us + 1))
-        lowest = self._all_sources(lambda source: max(_known(source.watermarks.values()), default=None))
+        lowest = self._all_sources(_Source.newest)
         if lowest is not None and (self.reached_us is None or lowest > self.reached_us):
             self.reached_us = lowest
 
@@ -167,7 +177,7 @@ class Watermarks:
         if not 0 <= number < self._partitions:
             return
         peer = self._peers.setdefault(number, _Peer())
-        before = _latest(peer)
+        before = peer.latest
         peer.tell(told)
         self._resumed(before, told.version, {rank + 1: starts for rank, starts in told.starts.items()})
 
@@ -223,18 +233,11 @@ class Watermarks:
         return moved
 
     def _reach(self, rule: RuleTime, covering: frozenset[str]) -> int | None:
-        def told(teller: _Teller) -> int | None:
-            if rule.starts_us is None:
-                latest = _latest(teller)
-                return teller.reached(latest, rule) if latest in covering else None
-            reached = [teller.reached(version, rule) for version in teller.versions if version in covering]
-            return max(_known(reached), default=None)
-
         # A rule of a higher rank may reference detections too.
-        by_sources = self._all_sources(told)
+        by_sources = self._all_sources(lambda source: source.reached(rule, covering))
         if rule.rank == 1 or by_sources is None or len(self._peers) < self._partitions:
             return by_sources if rule.rank == 1 else None
-        return _lowest([by_sources, *map(told, self._peers.values())])
+        return _lowest([by_sources, *(peer.reached(rule, covering) for peer in self._peers.values())])
 
     def _all_sources(self, told: Callable[[_Source], int | None]) -> int | None:
         sources = self._expected()
@@ -284,7 +287,7 @@ class Watermarks:
 
     def sources(self) -> dict[Partition, int | None]:
         """The watermark of every raw partition heard of."""
-        return {name: max(_known(source.watermarks.values()), default=None) for name, source in self._sources.items()}
+        return {name: source.newest() for name, source in self._sources.items()}
 
     def ranks(self) -> dict[int, int]:
         """The watermark by which each rank judges, where it is further than the beginning."""
@@ -299,10 +302,16 @@ class Watermarks:
     def state(self) -> list[Any]:
         """What :meth:`load` needs to go on from here, but for the versions."""
         sources = [
-            [*name, source.watermarks, source.first_us, source.since_us] for name, source in self._sources.items()
+            [*name, source.watermarks, source.first_us, source.since_us, source.latest]
+            for name, source in self._sources.items()
         ]
         peers = [
-            [number, {name: [one.watermarks, one.behind] for name, one in peer.claims.items()}, peer.starts]
+            [
+                number,
+                {name: [one.watermarks, one.behind] for name, one in peer.claims.items()},
+                peer.starts,
+                peer.latest,
+            ]
             for number, peer in self._peers.items()
         ]
         rules: dict[tuple[int, int | None], list[str]] = {}
@@ -317,11 +326,11 @@ class Watermarks:
     def load(self, state: list[Any]) -> None:
         """Go on from a state, with the times of all rules; those that begin anew are to be :meth:`begun`."""
         self.reached_us, self.switched_us, self._expects, sources, peers, groups = state
-        for name, number, watermarks, first_us, since_us in sources:
-            self._sources[name, number] = _Source(watermarks, first_us, since_us)
-        for number, claims, starts in peers:
+        for name, number, *source in sources:
+            self._sources[name, number] = _Source(*source)
+        for number, claims, starts, latest in peers:
             known = {name: _Claim(*claim) for name, claim in claims.items()}
-            self._peers[number] = _Peer(known, starts)
+            self._peers[number] = _Peer(known, starts, latest)
         for watermark, starts_us, keys in groups:
             for key in self.rules if keys is None else keys:
                 if key in self.rules:
@@ -340,10 +349,6 @@ class Watermarks:
         for version, meanings in versions.items():
             if version != self.version:
                 self._learn_version(version, tuple(meanings))
-
-
-def _latest(teller: _Teller) -> str | None:
-    return next(reversed(list(teller.versions)), None)
 
 
 def _known(times: Iterable[int | None]) -> list[int]:

@@ -46,6 +46,18 @@ class Worker:
         """Whether it runs."""
         return self.process.poll() is None
 
+    @property
+    def started(self) -> bool:
+        """Whether it has come to its work; before, nobody in it listens to signals."""
+        return b'"started"' in self.log.read_bytes()
+
+    def wait_started(self, within_s: float = 60) -> bool:
+        """Until it has come to its work; whether it did."""
+        end_s = time.monotonic() + within_s
+        while not self.started and self.alive and time.monotonic() < end_s:
+            time.sleep(0.1)
+        return self.started
+
     def kill(self) -> None:
         """``kill -9``."""
         self.process.kill()
@@ -65,6 +77,9 @@ class Worker:
         """SIGTERM, as an orchestrator does; the exit code."""
         if self.frozen:
             self.thaw()
+        if not self.wait_started():
+            self.kill()
+            return 0
         self.process.terminate()
         try:
             return self.process.wait(within_s)

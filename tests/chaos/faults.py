@@ -37,7 +37,8 @@ def crash_at(play: Play, point: str, *, count: int, within_s: float = 40, roles:
     """
     old = next((worker for worker in play.cluster.living if not roles or set(roles) & set(worker.roles)), None)
     worker = play.cluster.start(old.roles if old else roles, crash=f"{point}:{count}")
-    if old is not None:
+    worker.wait_started()
+    if old is not None and old.alive:
         play.look_at(old)
         old.stop()
     end_s = time.monotonic() + within_s
@@ -65,6 +66,7 @@ def freeze_one(play: Play, *, for_s: float = SESSION_S + 4) -> None:
 def rogue(play: Play, *, for_s: float = 8.0) -> Worker:
     """A process takes all partitions without asking, while their owners work; it ends after a while."""
     worker = play.cluster.start(("correlate",), rogue=True)
+    worker.wait_started()
     time.sleep(for_s)
     play.look_at(worker)
     worker.stop()
@@ -170,7 +172,7 @@ def storm(play: Play, *, for_s: float, every_s: float = 3.0, members: int = 3) -
                 play.kill(worker)
             else:
                 play.look_at(worker)
-                worker.process.terminate()
+                worker.stop()
         else:
             play.cluster.start()
         moves += 1

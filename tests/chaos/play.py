@@ -24,6 +24,7 @@ from tests.servers.elasticsearch import ElasticsearchServer
 
 LATENESS_S = 10
 CLOSE_EVERY_S = 3.0
+SHOWN = ("lost", "doubled", "wrong")
 
 
 @dataclass
@@ -95,6 +96,7 @@ class Result:
             "lost": len(found.lost),
             "doubled": len(found.doubled),
             "wrong": len(found.wrong),
+            "set_aside": found.set_aside,
             "recovery_p50_s": round(statistics.median(recovery), 2) if recovery else None,
             "recovery_p99_s": round(recovery[min(len(recovery) - 1, int(len(recovery) * 0.99))], 2)
             if recovery
@@ -108,7 +110,7 @@ class Result:
 
     def line(self) -> str:
         """The figures on one line, and what was found if something was."""
-        shown = {name: value for name, value in self.figures().items() if value not in (None, [], "") and name != "ok"}
+XX
         text = f"{'ok  ' if self.ok else 'FAIL'} " + " ".join(f"{name}={value}" for name, value in shown.items())
         for name in ("lost", "doubled", "wrong"):
             text += "".join(f"\n       {name}: {each}" for each in getattr(self.findings, name)[:5])

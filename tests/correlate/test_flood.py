@@ -228,14 +228,20 @@ def test_suppressed_alerts_leave_their_episode_counted():
 
 
 def test_limits_of_a_partition_are_its_share_but_not_so_small_that_chance_fills_them():
-    whole = CorrelateLimits(alerts_per_rule=4_800, alerts=48_000, entries=2_400_000, entries_per_key=1_000)
+    whole = CorrelateLimits(alerts_per_rule=4_800, alerts=48_000)
     part = divided(whole, 24)
-    assert (part.alerts_per_rule, part.alerts, part.entries) == (200, 2_000, 100_000)
-    assert part.entries_per_key == 1_000
+    assert (part.alerts_per_rule, part.alerts) == (200, 2_000)
     small = divided(CorrelateLimits(alerts_per_rule=240, alerts=300), 24)
     assert (small.alerts_per_rule, small.alerts) == (100, 300)
     assert divided(CorrelateLimits(alerts_per_rule=5), 24).alerts_per_rule == 5
     assert divided(whole, 1) == whole
+
+
+def test_memory_is_divided_exactly():
+    whole = CorrelateLimits(entries_per_key=1_000, entries_per_rule=48_000, entries=240_000)
+    part = divided(whole, 24)
+    assert (part.entries_per_key, part.entries_per_rule, part.entries) == (1_000, 2_000, 10_000)
+    assert divided(CorrelateLimits(entries_per_key=1_000, entries_per_rule=2_400), 24).entries_per_key == 100
 
 
 def test_the_shares_of_the_levels_are_the_whole():

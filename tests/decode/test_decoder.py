@@ -161,3 +161,12 @@ def test_of_a_line_that_is_too_large_the_beginning_is_told():
     (event,) = decoded.events
     assert event.fields["message"].startswith("new job from pool ")
     assert event.fields["truncated"] is True
+
+
+@pytest.mark.parametrize("value", [b'{"kind": "EventList", "items": [', b'{"records":[{"tim'])
+def test_a_list_that_was_cut_off_before_its_first_event_is_set_aside(value):
+    assert [letter.reason for letter in decode(value).dead_letters] == ["cut-off"]
+
+
+def test_an_empty_list_is_not():
+    assert decode(b'{"kind":"EventList","items":[]}').dead_letters == ()

@@ -104,6 +104,14 @@ def test_a_body_that_is_told_in_full_has_its_noes():
     assert (event.flags, event.fields["body_unknown"]) == ((), False)
 
 
+@pytest.mark.parametrize("subresource", ["exec", "attach", "portforward"])
+def test_a_connection_to_a_pod_has_no_body_to_lose(subresource):
+    ref = {"resource": "pods", "namespace": "lab", "name": "p", "subresource": subresource}
+    event = first(audit(verb="create", level="Request", objectRef=ref, stage="ResponseStarted"))
+    assert "requestObject" not in event.fields
+    assert event.flags == ()
+
+
 @pytest.mark.parametrize("verb", ["get", "list", "watch", "delete"])
 def test_a_request_without_a_body_lacks_none(verb):
     event = first(audit(verb=verb, level="Metadata"))

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from streamer.service.configuration import load_settings
+from streamer.service.mode import roles_of
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
@@ -86,3 +87,17 @@ def test_the_mounted_configuration_is_one_the_service_accepts() -> None:
     settings = load_settings(ROOT / "deploy/streamer.yml", environment={})
 
     assert settings.cluster == "demo"
+    assert roles_of(settings) == ("detect", "correlate", "index")
+
+
+def test_the_topics_are_made_before_the_service_starts_and_fit_the_one_broker() -> None:
+    settings = load_settings(ROOT / "deploy/streamer.yml", environment={})
+
+    assert SERVICES["streamer"]["depends_on"]["setup"]["condition"] == "service_completed_successfully"
+    assert settings.kafka is not None
+    assert settings.kafka.replication == 1
+
+
+def test_the_service_keeps_nothing_on_a_disk_of_its_own() -> None:
+    assert SERVICES["streamer"]["read_only"] is True
+    assert all(volume.endswith(":ro") for volume in SERVICES["streamer"]["volumes"])

@@ -187,8 +187,8 @@ async def test_nobody_listening_is_a_retriable_sentence():
 async def test_a_frozen_server_may_have_applied_the_request_and_nothing_is_stored_twice(
     elasticsearch_server: ElasticsearchServer, unique
 ):
-    async with sink_of(elasticsearch_server.url, timeout_s=1) as sink:
-        await sink.deliver(documents_for(unique, 1))
+    async with sink_of(elasticsearch_server.url, timeout_s=3) as sink:
+        await insist(sink, documents_for(unique, 1))
         elasticsearch_server.freeze()
         with pytest.raises(ServerError, match="does not answer"):
             await sink.deliver(documents_for(unique, 50))

@@ -287,8 +287,10 @@ async def test_stopping_a_producer_hangs_while_the_broker_is_frozen(kafka_server
     await producer.begin_transaction()
     await producer.partitions_for(unique)
     kafka_server.freeze()
-    await producer.send(unique, b"v", b"k")
+    await asyncio.sleep(0.5)
+    sent = await producer.send(unique, b"v", b"k")
     await asyncio.sleep(0.2)
+    assert not sent.done()
     stopping = asyncio.ensure_future(producer.stop())
     done, _ = await asyncio.wait({stopping}, timeout=3)
     assert not done

@@ -108,6 +108,43 @@ def elasticsearch_home() -> Path:
     return home
 
 
+def elasticsearch_home_with_keys() -> Path:
+    """The same with a plugin of ours, without which that distribution can keep no API keys; needs ``javac``."""
+    plain = elasticsearch_home()
+    compiler = java_home() / "bin/javac"
+    if not compiler.exists():
+        raise MissingError(
+            f"The tests of API keys compile a plugin, and {compiler.parent} has no javac: install a JDK."
+        )
+    with _exclusive("elasticsearch") as cache:
+        home = cache / f"{plain.name}-keys"
+        source = _HERE / "elasticsearch_keys/KeysPlugin.java"
+        made = home / ".complete"
+        if not made.exists() or made.stat().st_mtime < source.stat().st_mtime:
+            shutil.rmtree(home, ignore_errors=True)
+            shutil.copytree(plain, home, copy_function=os.link)
+            made.unlink()
+            _build_plugin(home, compiler, source)
+            made.touch()
+    return home
+
+
+def _build_plugin(home: Path, compiler: Path, source: Path) -> None:
+    folder = home / "plugins/streamer-tests-keys"
+    classes = folder / "classes"
+    classes.mkdir(parents=True)
+    options = ["-nowarn", "-proc:none", "--release", str(JAVA_NEEDED)]
+    subprocess.run(
+        [compiler, *options, "-cp", f"{home}/lib/*", "-d", classes, source], check=True, capture_output=True, text=True
+    )
+    subprocess.run([compiler.with_name("jar"), "cf", folder / "keys.jar", "-C", classes, "streamer"], check=True)
+    shutil.rmtree(classes)
+    (folder / "plugin-descriptor.properties").write_text(
+        "description=For tests: what API keys need\nversion=1\nname=streamer-tests-keys\n"
+        f"classname=streamer.tests.KeysPlugin\njava.version={JAVA_NEEDED}\nelasticsearch.version={ELASTICSEARCH_VERSION}\n"
+    )
+
+
 @contextmanager
 def _exclusive(name: str) -> Iterator[Path]:
     """The cache, while no other test run downloads the same thing."""

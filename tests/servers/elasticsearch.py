@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+import ssl
 import subprocess
 import tempfile
 import urllib.request
@@ -14,7 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.servers.download import elasticsearch_home, java_home, open_to_all
+from tests.servers.certificates import Authority
+from tests.servers.download import elasticsearch_home, elasticsearch_home_with_keys, java_home, open_to_all
 from tests.servers.process import NOBODY, ServerProcess, free_ports, mortal, temporary_folder
 
 # The temporary folder of the JVM must not be a parent of its home: the server refuses to boot then.
@@ -32,20 +34,27 @@ _JVM_OPTIONS = """\
 class ElasticsearchServer(ServerProcess):
     """One node; ``url`` survives restarts. With ``security``, ``password`` is the user ``elastic``'s.
 
-    ``settings`` go over those of this file.
+    ``settings`` go over those of this file. With ``authority``, which signs its certificate, it speaks TLS only, has
+    security, and keeps API keys.
     """
 
     def __init__(
-        self, *, security: bool = False, port: int | None = None, settings: Mapping[str, Any] | None = None
+        self,
+        *,
+        security: bool = False,
+        port: int | None = None,
+        settings: Mapping[str, Any] | None = None,
+        authority: Authority | None = None,
     ) -> None:
         super().__init__(temporary_folder("elasticsearch", _temporary()))
         free = free_ports(2)
         self.port = port or free[0]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.password = secrets.token_urlsafe(16) if security else None
+        self.url = f"{'https' if authority else 'http'}://127.0.0.1:{self.port}"
+        self.authority = authority
+        self.password = secrets.token_urlsafe(16) if security or authority else None
         self._transport_port = free[1]
         self._roles: dict[str, dict[str, Any]] = {}
-        self._home = elasticsearch_home()
+        self._home = elasticsearch_home_with_keys() if authority else elasticsearch_home()
         self._java = java_home()
         self._configure(settings or {})
 
@@ -74,7 +83,8 @@ class ElasticsearchServer(ServerProcess):
 
     def request(self, method: str, path: str, body: Any = None, *, timeout_s: float = 30) -> Any:
         """One request with the standard library's client; raises ``urllib.error.HTTPError``."""
-        return request(self.url, method, path, body, password=self.password, timeout_s=timeout_s)
+        ca_file = self.authority.ca_file if self.authority else None
+        return request(self.url, method, path, body, password=self.password, timeout_s=timeout_s, ca_file=ca_file)
 
     def add_user(self, name: str, password: str, role: str) -> None:
         """A user in the file realm: the distribution lacks what the API's own index of users needs."""
@@ -111,8 +121,18 @@ class ElasticsearchServer(ServerProcess):
                 "xpack.security.transport.ssl.enabled": False,
                 "resource.reload.interval.high": "1s",
             }
-        settings |= more
         config = self.folder / "config"
+        if self.authority is not None:
+            certificate = self.authority.issue("elasticsearch")
+            for file in (certificate.cert_file, certificate.key_file):
+                shutil.copy(file, config / file.name)
+            settings |= {
+                "xpack.security.http.ssl.enabled": True,
+                "xpack.security.http.ssl.certificate": certificate.cert_file.name,
+                "xpack.security.http.ssl.key": certificate.key_file.name,
+                "xpack.security.authc.api_key.enabled": True,
+            }
+        settings |= more
         lines = (f"{name}: {json.dumps(value)}\n" for name, value in settings.items())
         (config / "elasticsearch.yml").write_text("".join(lines))
         (config / "jvm.options").write_text(_JVM_OPTIONS)
@@ -150,14 +170,22 @@ class ElasticsearchServer(ServerProcess):
 
 
 def request(
-    url: str, method: str, path: str, body: Any = None, *, password: str | None = None, timeout_s: float = 30
+    url: str,
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    password: str | None = None,
+    timeout_s: float = 30,
+    ca_file: Path | None = None,
 ) -> Any:
     """One JSON request to an Elasticsearch, without the client library that the product uses."""
     data = None if body is None else json.dumps(body).encode()
     asked = urllib.request.Request(url + path, method=method, data=data, headers={"content-type": "application/json"})
     if password is not None:
         asked.add_header("authorization", "Basic " + base64.b64encode(f"elastic:{password}".encode()).decode())
-    with urllib.request.urlopen(asked, timeout=timeout_s) as answer:
+    context = ssl.create_default_context(cafile=str(ca_file)) if ca_file else None
+    with urllib.request.urlopen(asked, timeout=timeout_s, context=context) as answer:
         return json.load(answer)
 
 

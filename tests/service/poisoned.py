@@ -1,4 +1,4 @@
-"""Runs the service of a configuration with a core that takes the process with it on the match of one user."""
+"""Runs the service of a configuration with a part that takes the process with it on the event of one user."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from streamer.service.configuration import load_settings
 from streamer.service.telemetry import configure_log
 from streamer.sigma import load_rules
 from streamer.stages import wire
+from streamer.stages.detection import DetectStage
 from streamer.stages.partition import PartitionCore
 
 
@@ -26,10 +27,22 @@ class Deadly(PartitionCore):
         return super().feed(offset, value)
 
 
-async def main(config: Path) -> None:
+class DeadlyDetection(DetectStage):
+    """Dies on every record about mallory, without a word."""
+
+    def feed(self, records):
+        if any(b"mallory" in record.value for record in records):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().feed(records)
+
+
+async def main(config: Path, role: str) -> None:
     settings = load_settings(config, environment={})
     configure_log("info")
-    kafka_run.PartitionCore = Deadly
+    if role == "detect":
+        kafka_run.DetectStage = DeadlyDetection
+    else:
+        kafka_run.PartitionCore = Deadly
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     rules = load_rules([Path(path) for path in settings.rules]).ok()
@@ -37,4 +50,4 @@ async def main(config: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))

@@ -167,8 +167,7 @@ def each_entry() -> list[tuple[str, int]]:
     """Every entry of the access lists of every role."""
     entries = []
     for role in ROLES:
-        access = [each for each in needed(role, "p.", ["p.raw"]) if each.essential]
-        entries += [(role, number) for number in range(sum(len(each.operations) for each in access))]
+        entries += [(role, number) for number in range(sum(len(each.operations) for each in needed(role, "p.", ["r"])))]
     return entries
 
 
@@ -176,12 +175,7 @@ def each_entry() -> list[tuple[str, int]]:
 async def test_each_missing_entry_is_named(secured_kafka: SecuredKafka, prefix, unique, role, number):
     access = needed(role, prefix, [f"{prefix}raw"])
     await secured_kafka.allow(*commands(access, unique))
-    entries = [
-        entry
-        for each, command in zip(access, commands(access, unique), strict=True)
-        if each.essential
-        for entry in acls_of(command)
-    ]
+    entries = [entry for command in commands(access, unique) for entry in acls_of(command)]
     await secured_kafka.forbid([entries[number]])
     kafka = over_sasl(secured_kafka, unique, "right")
     findings = await checkup(settings_of(secured_kafka.doors["SASL_SSL"], prefix, **kafka), roles=[role])

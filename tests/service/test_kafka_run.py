@@ -157,3 +157,20 @@ async def test_wrong_topics_are_refused(kafka_address, unique, tmp_path):
     with pytest.raises(SettingsError, match="does not exist"):
         async with installation.running():
             await asyncio.sleep(20)
+
+
+async def test_a_successor_knows_at_once_how_far_its_predecessor_was(kafka_address, unique, tmp_path):
+    source = {"kafka": f"{unique}-audit", "kind": "audit", "lateness": "0s", "idle_after": "12h"}
+    installation = Installation(kafka_address, unique, tmp_path, more={"sources": [source]})
+    await installation.set_up()
+    async with installation.running("detect") as detecting:
+        for _ in range(2):
+            await installation.write(node_deleted(installation.written, user="a"))
+        await eventually(lambda: detecting.detect.counters().records == 2, "it does not detect")
+    async with installation.running() as service:
+        # Nothing comes any more, and nobody may take that for silence for the next twelve hours.
+        await eventually(
+            lambda: service.correlate.cores() and all(core.watermark_us for core in service.correlate.cores()),
+            "time stands still",
+        )
+        assert service.detect.counters().records == 0

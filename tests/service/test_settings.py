@@ -115,7 +115,7 @@ def test_the_designs_own_example_is_read(load):
         ("a: [\n", "{path}:", None),
         ("", "`sources` is missing", "for example sources: [{file: audit.log, kind: audit}]"),
         ("sources: []\n", "{path}:1:1: `sources`", None),
-        ("sources: [{kafka: t, file: f, kind: audit}]\n", "exactly one of `kafka`, `file` and `stdin`", None),
+        ("sources: [{kafka: t, file: f, kind: audit}]\n", "exactly one of `kafka`, `file`, `webhook`", None),
         ("sources: [{kafka: t, kind: audit}]\n", "a source names a topic, but there is no `kafka` group", None),
         ("sources: [{file: t, kind: audit}, {file: t, kind: audit}]\n", "two sources read t", None),
         (

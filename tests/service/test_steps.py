@@ -35,7 +35,6 @@ class Store:
         self.ids.update(new)
         return new
 
-
     def load(self):
         return dict(self.entries), {}
 

@@ -419,6 +419,44 @@ def test_rules_over_a_rule_that_begins_anew_wait_and_others_do_not():
     assert bench.told() == [("fresh", 25), ("over_fresh", 35)]
 
 
+SHOWN = correlation("shown", "event_count", "a", count("gte", 1))
+
+
+def test_what_fired_before_a_partition_knew_a_rule_over_it_was_not_sent_to_it():
+    over = correlation("over", "temporal_ordered", "shown d", expression("d and not shown"), rank=2)
+    old, new = rules(SHOWN), rules(SHOWN, over)
+    bench = Bench(old)
+    bench.sources(0, old)
+    bench.match(match("a", 50), old)
+    bench.reload(0, new)
+    bench.sources(10, new, since=5)
+    bench.match(match("d", 80), new)
+    bench.match(match("d", 200), new)
+    bench.sources(900, new, since=5)
+    bench.ranks()
+    told = [(one.time_us // 1_000_000, one.marks) for one in bench.firings if one.rule == "over"]
+    assert told == [(80, ("cold_start",)), (200, ())]
+
+
+def test_a_rule_over_rules_and_detections_waits_for_the_sources_to_run_it_too():
+    """[G2] all partitions run it already, and nobody sends it the detection that must be absent."""
+    over = correlation("over", "temporal", "shown d", expression("shown and not d"), rank=2)
+    old, new = rules(SHOWN), rules(SHOWN, over)
+    bench = Bench(old)
+    bench.sources(0, old)
+    bench.reload(0, new)
+    bench.ranks()
+    bench.match(match("a", 20), old)
+    bench.deliver()
+    bench.sources(900, old)
+    bench.ranks()
+    bench.ranks()
+    assert bench.told() == [("shown", 20)]
+    bench.sources(901, new, since=880)
+    bench.ranks()
+    assert [(one.rule, one.marks) for one in bench.firings] == [("over", ("cold_start",))]
+
+
 # -- state --------------------------------------------------------------------------------------------------------
 
 

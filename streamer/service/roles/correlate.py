@@ -221,7 +221,8 @@ class CorrelateRole:
         backoff = Backoff(longest_s=5.0)
         while not stop.is_set():
             await asyncio.sleep(TELL_EVERY_S)
-            told = {number: each.told for number, each in sorted(self.owned.items()) if each.told is not None}
+            running = {number: each.told for number, each in sorted(self.owned.items()) if each.told is not None}
+            told = {number: each for number, each in running.items() if each.watermarks}
             claims = {number: replace(each, rules=()) for number, each in told.items()}
             if not told or (claims == last and time.monotonic() - last_s < REPEAT_S):
                 continue

@@ -38,6 +38,8 @@ class RuleCosts:
 
     def batch(self, records: Sequence[Record], sources: Mapping[str, Source]) -> None:
         """A batch was detected on; now and then it is looked at once more."""
+        if not records:
+            return
         self._batches += 1
         if self._batches % ONE_IN == 1:
             self.sample(records[:_MOST], sources)

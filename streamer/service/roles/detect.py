@@ -30,6 +30,7 @@ from streamer.service.patience import Backoff, Outage
 from streamer.service.roles.attempts import Suspects
 from streamer.service.roles.composing import POISON
 from streamer.service.roles.costs import RuleCosts
+from streamer.service.roles.coverage import Reached
 from streamer.service.roles.findings import Findings, Sender
 from streamer.service.roles.numbers import DetectNumbers, add_counters
 from streamer.service.roles.quiet import Quiet
@@ -152,14 +153,18 @@ class DetectRole:
             self._switch(self._wanted)
         before_us = now_us()
         batch = await self._reader.poll(TURN_S)
+        for record in batch.records:
+            if (held := self._raw.held.get(_partition(record))) is not None:
+                held.is_fed = True
+        await self._commit({})
         records = [record for record in batch.records if _partition(record) in self._raw.held]
-        found = self._detect(records)
         self._notices += self._gaps()
-        found.notices = tuple(self._notices)
+        if any(held.attempt is not None and held.attempt.left for held in self._raw.held.values()):
+            for record in records:
+                await self._try(record)
+        else:
+            await self._send(records)
         self._listen(batch, records, before_us)
-        await self._sender.send(found)
-        self._notices.clear()
-        await self._commit(batch)
         await self._tell(at_once=bool(records))
         self._suspects.forget(self._is_passed)
         self.costs.batch(records, self._sources)
@@ -203,7 +208,7 @@ class DetectRole:
     def _detect(self, records: Sequence[Record]) -> Findings:
         """Detect on a batch; after a failure record by record, until the one that failed has been found."""
         try:
-            if not self._singly:
+            if not self._singly and all(self._why_not(record) is None for record in records):
                 return _findings(self.stage, records)
         except Exception:
             self._singly = _SINGLY
@@ -212,8 +217,8 @@ class DetectRole:
         addressed = list(found.addressed)
         for record in records:
             self._singly = max(0, self._singly - 1)
-            if self._suspects.is_culprit(record.position):
-                found.letters.append((self._poison(record), "detect"))
+            if (reason := self._why_not(record)) is not None:
+                found.letters.append((self._poison(record, reason), "detect"))
                 continue
             try:
                 one = _findings(self.stage, [record])
@@ -226,8 +231,16 @@ class DetectRole:
         found.addressed = addressed
         return found
 
-    def _poison(self, record: Record) -> DeadLetter:
-        reason = self._suspects.reasons[record.position]
+    def _why_not(self, record: Record) -> str | None:
+        """Why a record is not fed any more; ``None`` if it is."""
+        if self._suspects.is_culprit(record.position):
+            return self._suspects.reasons[record.position]
+        attempt = self._raw.held[_partition(record)].attempt
+        if attempt is not None and attempt.is_culprit and record.position.offset >= attempt.position:
+            return "the process died each time it was fed"
+        return None
+
+    def _poison(self, record: Record, reason: str) -> DeadLetter:
         _log.error("a record is set aside", position=str(record.position), reason=reason)
         return DeadLetter(POISON, reason, record.position, record.value[:_SHOWN], len(record.value))
 
@@ -251,25 +264,49 @@ class DetectRole:
             if quiet_for_s is not None and quiet_for_s >= self._sources[partition[0]].idle_after_us / 1_000_000:
                 self.stage.idle(partition, before_us)
 
-    async def _commit(self, batch: Batch) -> None:
+    async def _try(self, record: Record) -> None:
+        """One record by itself, because a process died hereabouts; no other is tried meanwhile."""
+        async with self._raw.careful:
+            held = self._raw.held.get(_partition(record))
+            if held is not None and held.attempt is not None and not held.attempt.is_culprit:
+                held.attempt = held.attempt.trying()
+                await self._commit({})
+            await self._send([record])
+
+    async def _send(self, records: Sequence[Record]) -> None:
+        """Detect, send, and commit when everything has been acknowledged."""
+        records = [record for record in records if _partition(record) in self._raw.held]
+        found = self._detect(records)
+        found.notices = tuple(self._notices)
+        await self._sender.send(found)
+        self._notices.clear()
+        await self._commit({_partition(record): record.position.offset + 1 for record in records})
+
+    async def _commit(self, positions: Mapping[Partition, int]) -> None:
         """Commit the positions behind what was sent, and notes that say something new."""
-        wanted: dict[Partition, tuple[int, str]] = {}
-        for partition, position in batch.positions.items():
-            held = self._raw.held.get(partition)
-            if held is not None and isinstance(position, int) and held.coverage is not None:
-                held.position = position
-                wanted[partition] = (self.stage.safe_position(partition, position), held.coverage.note())
+        wanted: dict[Partition, tuple[int, str, int]] = {}
         for partition, held in self._raw.held.items():
-            if partition not in wanted and held.committed is not None and held.coverage is not None:
-                wanted[partition] = (held.committed[0], held.coverage.note())
+            if partition in positions:
+                position = held.position = positions[partition]
+                held.attempt = held.attempt.passed(position) if held.attempt is not None else None
+                safe = self.stage.safe_position(partition, position)
+                wanted[partition] = (safe, held.note, position if safe < position else 0)
+            elif held.committed is not None:
+                wanted[partition] = (held.committed[0], held.note, held.committed[2])
+            elif held.position is not None:
+                wanted[partition] = (held.position, held.note, 0)
         new = {key: value for key, value in wanted.items() if value != self._raw.held[key].committed}
         if not new:
             return
-        positions = {partition: position for partition, (position, _) in new.items()}
-        await self._reader.commit(positions, {partition: note for partition, (_, note) in new.items()})
+        notes = {key: self._reached(key, sent_below).added_to(note) for key, (_, note, sent_below) in new.items()}
+        await self._reader.commit({partition: position for partition, (position, _, _) in new.items()}, notes)
         for partition, value in new.items():
             if partition in self._raw.held:
                 self._raw.held[partition].committed = value
+
+    def _reached(self, partition: Partition, sent_below: int) -> Reached:
+        held, clock = self._raw.held[partition], self.stage.clocks[partition]
+        return Reached(sent_below, clock.watermark_us if clock.watermark_us is not None else held.watermark_us)
 
     async def _tell(self, *, at_once: bool) -> None:
         since_s = time.monotonic() - self._told_s
@@ -303,7 +340,7 @@ class DetectRole:
         except ServerError as away:
             self.outage.gone(away)
         self._failures += 1
-        if self._failures % _REJOIN_AFTER == 0:
+        if self._failures % _REJOIN_AFTER == 0 or not server_error.retriable:
             self._started = False
             await self._reader.stop()
             self._revoked(frozenset(self._raw.held))

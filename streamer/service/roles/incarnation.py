@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,6 +66,7 @@ class Making:
         memory: of the partition.
         numbers: of the process.
         process: a name of this process that no other has.
+        careful: held while a record is tried singly, whose trial may kill the process.
         progress: told how far a takeover is (read, end).
     """
 
@@ -74,6 +75,7 @@ class Making:
     memory: Memory
     numbers: CorrelateNumbers
     process: str
+    careful: asyncio.Lock
     progress: Callable[[int, int], None]
 
 
@@ -96,7 +98,8 @@ class Incarnation:
         self._making = making
         self._settled = Settled()
         self._attempt: Attempt | None = None
-        self._noted = False
+        self._is_noted = False
+        self._has_note = False
         self._uncommitted = False
         self._begun_s = 0.0
         self._committed_s = time.monotonic()
@@ -108,9 +111,10 @@ class Incarnation:
         restored = await self._ledger.take_over(self._making.progress)
         entries = dict(restored.entries)
         stored = entries.pop(attempts.KEY, None)
-        report = self.core.restore(entries)
+        report = await asyncio.to_thread(self.core.restore, entries)
         self.position = self.committed = restored.position or 0
-        await self._note_attempt(stored, self.position)
+        self._attempt = attempts.begin(attempts.decode(stored), self.position, self._making.process)
+        self._has_note = stored is not None
         numbers, took_s = self._making.numbers, time.monotonic() - begun_s
         numbers.takeovers += 1
         numbers.restore_s += took_s
@@ -141,6 +145,18 @@ class Incarnation:
 
     async def step(self, records: Sequence[Fetched]) -> None:
         """Feed and settle. Raises ``LedgerLost``, ``StateError``, and whatever the core raises."""
+        if self._attempt is not None and not self._is_noted:
+            await self._note()
+        if self._attempt is None or not self._attempt.left:
+            await self._step(records)
+            return
+        async with self._making.careful:
+            if not self._attempt.is_culprit:
+                self._attempt = self._attempt.trying()
+                await self._write(self.position, {attempts.KEY: self._attempt.encode()}, ())
+            await self._step(records)
+
+    async def _step(self, records: Sequence[Fetched]) -> None:
         messages: list[Message] = []
         for number, record in enumerate(records, 1):
             messages += self._feed(record)
@@ -149,7 +165,7 @@ class Incarnation:
         position = records[-1].offset + 1
         self.position = position
         self._settled.records += len(records)
-        if messages or self.core.has_changes() or self.most == 1:
+        if messages or self.core.has_changes() or self._attempt is not None:
             await self._commit(position, messages)
         else:
             self._uncommitted = True
@@ -173,7 +189,7 @@ class Incarnation:
             await self._commit(self.position, ())
         self.retire()
         core = self._making.core(rules)
-        report = core.restore(self.core.snapshot())
+        report = await asyncio.to_thread(lambda: core.restore(self.core.snapshot()))
         self.core, self.rules, self._making.composer.rules = core, rules, rules
         await self._commit(self.position, ())
         _log.info(
@@ -236,31 +252,33 @@ class Incarnation:
         self._attempt = self._attempt.passed(position) if self._attempt is not None else None
         if self._attempt is not None:
             changes[attempts.KEY] = self._attempt.encode()
-        elif self._noted:
+        elif self._has_note:
             changes[attempts.KEY] = None
+        await self._write(position, changes, messages)
+        self.committed = position
+        self._has_note = self._attempt is not None
+        self._uncommitted = False
+        self._committed_s = time.monotonic()
+        self._settled.move_to(self._making.numbers)
+
+    async def _write(self, position: int, changes: Mapping[bytes, bytes | None], messages: Sequence[Message]) -> None:
         try:
             await self._ledger.commit(position, changes, messages)
         except LedgerLost as error:
             if isinstance(error.culprit, Message):
                 self._making.memory.refused.add(error.culprit, error.message)
             raise
-        self.committed = position
-        self._noted = self._attempt is not None
-        self._uncommitted = False
-        self._committed_s = time.monotonic()
         self._making.numbers.transactions += 1
-        self._settled.move_to(self._making.numbers)
 
-    async def _note_attempt(self, stored: bytes | None, position: int) -> None:
-        attempt = attempts.begin(stored, position, self._making.process)
-        if attempt.left:
+    async def _note(self) -> None:
+        """Note, before the first record is fed, that this process goes on from here; the first commit takes it back."""
+        assert self._attempt is not None
+        if self._attempt.left:
             _log.warning(
                 "a process died here several times: records go one at a time",
                 partition=self.core.partition,
-                position=position,
-                attempt=attempt.count,
+                position=self.position,
+                attempt=self._attempt.count,
             )
-        changes: dict[bytes, bytes | None] = {attempts.KEY: attempt.encode()}
-        await self._ledger.commit(position, changes, ())
-        self._making.numbers.transactions += 1
-        self._attempt, self._noted = attempt, True
+        await self._write(self.position, {attempts.KEY: self._attempt.encode()}, ())
+        self._is_noted = self._has_note = True

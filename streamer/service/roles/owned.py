@@ -53,6 +53,7 @@ class Shared:
         composer: makes the messages of a partition.
         numbers: counts.
         process: a name of this process that no other has.
+        careful: held while a record is tried singly, whose trial may kill the process.
     """
 
     reader: DetectionsReader
@@ -61,6 +62,7 @@ class Shared:
     composer: Callable[[RuleSet, int], Composer]
     numbers: CorrelateNumbers
     process: str
+    careful: asyncio.Lock
 
 
 class OwnedPartition:
@@ -228,6 +230,7 @@ class OwnedPartition:
             memory=self._memory,
             numbers=self._shared.numbers,
             process=self._shared.process,
+            careful=self._shared.careful,
             progress=self._on_progress,
         )
 

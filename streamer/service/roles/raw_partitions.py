@@ -11,7 +11,8 @@ import structlog
 
 from streamer.decode import Source
 from streamer.ports import Partition
-from streamer.service.roles.coverage import Coverage, read_note
+from streamer.service.roles.attempts import Attempt, begin
+from streamer.service.roles.coverage import Coverage, attempt_in, reached_in, read_note
 from streamer.service.roles.rebuild import Rebuild
 from streamer.sigma.rules import RuleSet
 from streamer.stages.detection import DetectStage
@@ -27,14 +28,36 @@ class Held:
     Attributes:
         coverage: what has looked at it; ``None``: nobody ever committed a position.
         position: the next offset to be read; ``None`` while it is not known.
-        committed: position and note that the group holds, as far as we committed them.
+        committed: position, note and how far its matches were sent, as the group holds them.
+        watermark_us: told when the partition was somebody else's; ours says nothing for a while.
         rebuild: reads it again for new rules.
+        attempt: this process goes on from here, until it has got further.
+        is_fed: the attempt is to be noted, because the first records are being fed.
     """
 
     coverage: Coverage | None
     position: int | None = None
-    committed: tuple[int, str] | None = None
+    committed: tuple[int, str, int] | None = None
+    watermark_us: int | None = None
     rebuild: asyncio.Task[int | None] | None = None
+    attempt: Attempt | None = None
+    is_fed: bool = False
+    _noted: tuple[Coverage | None, Attempt | None, str] = (None, None, "")
+
+    @property
+    def note(self) -> str:
+        """What is to be written beside the position."""
+        coverage, attempt, note = self._noted
+        now = self.attempt if self.is_fed else None
+        if coverage is not self.coverage or attempt is not now:
+            note = self.coverage.note(now) if self.coverage is not None else ""
+            self._noted = (self.coverage, now, note)
+        return note
+
+    def covers_from(self, since_us: int | None) -> None:
+        """The rules turn out to have seen everything newer than this; ``None``: everything."""
+        if self.coverage is not None and (not self.coverage.knows_since or self.coverage.since_us != since_us):
+            self.coverage = replace(self.coverage, since_us=since_us, knows_since=True)
 
 
 class RawPartitions:
@@ -43,20 +66,40 @@ class RawPartitions:
     Args:
         sources: by topic.
         again: reads a partition again for new rules; returns since when they have seen everything.
+        process: a name of this process that no other has.
+        careful: held while a record is tried singly, whose trial may kill the process.
     """
 
     def __init__(
-        self, sources: Mapping[str, Source], again: Callable[[Rebuild], Coroutine[Any, Any, int | None]]
+        self,
+        sources: Mapping[str, Source],
+        again: Callable[[Rebuild], Coroutine[Any, Any, int | None]],
+        *,
+        process: str,
+        careful: asyncio.Lock,
     ) -> None:
+        self.careful = careful
         self.held: dict[Partition, Held] = {}
+        self._process = process
         self._sources = sources
         self._again = again
 
     def take(self, partition: Partition, stage: DetectStage, note: str | None, position: int | None) -> None:
         """A partition is ours from now on; reading goes on at ``position``, where ``note`` was committed."""
-        committed = (position, note) if note and position is not None else None
-        self.held[partition] = Held(read_note(note), position, committed)
-        stage.take(partition, self._sources[partition[0]])
+        reached = reached_in(note)
+        committed = (position, note, reached.sent_below) if note and position is not None else None
+        held = self.held[partition] = Held(read_note(note), position, committed, reached.watermark_us)
+        if position is not None:
+            held.attempt = begin(attempt_in(note, position), position, self._process)
+            if held.attempt.left:
+                _log.warning(
+                    "a process died here several times: records go one at a time",
+                    topic=partition[0],
+                    partition=partition[1],
+                    position=position,
+                    attempt=held.attempt.count,
+                )
+        self._begin(partition, stage)
         self._cover(partition, stage)
 
     def give_up(self, partition: Partition, stage: DetectStage) -> None:
@@ -70,7 +113,7 @@ class RawPartitions:
         """What was read since the last commit comes again: nothing of it is remembered."""
         for partition, held in self.held.items():
             held.position = held.committed[0] if held.committed is not None else None
-            stage.take(partition, self._sources[partition[0]])
+            self._begin(partition, stage)
             if held.rebuild is None:
                 self._cover(partition, stage)
 
@@ -98,11 +141,13 @@ class RawPartitions:
             held = self.held.get((source.source, source.partition))
             if held is None:
                 continue
+            if source.watermark_us is None and held.watermark_us is not None:
+                source = replace(source, watermark_us=held.watermark_us)  # noqa: PLW2901 (the same, and what is known)
             version = said.version
             if held.rebuild is not None and held.coverage is not None:
                 version = held.coverage.version
-            elif held.coverage is not None and source.watermark_us is not None:
-                held.coverage = replace(held.coverage, since_us=source.since_us, knows_since=True)
+            elif source.watermark_us is not None:
+                held.covers_from(source.since_us)
             by_version.setdefault(version, []).append(source)
         return [
             replace(said, version=version, sources=tuple(sources), rules=said.rules if version == said.version else ())
@@ -114,6 +159,13 @@ class RawPartitions:
         for held in self.held.values():
             if held.rebuild is not None:
                 held.rebuild.cancel()
+
+    def _begin(self, partition: Partition, stage: DetectStage) -> None:
+        """Let the stage begin at the position; what was sent before it broke off in a line is not sent again."""
+        held = self.held[partition]
+        sent_below = held.committed[2] if held.committed is not None else 0
+        stage.take(partition, self._sources[partition[0]], held.position, sent_below=sent_below)
+        held.position = max(held.position, sent_below) if held.position is not None else None
 
     def _cover(self, partition: Partition, stage: DetectStage) -> None:
         """Let the rules of the stage look at what they have not seen."""

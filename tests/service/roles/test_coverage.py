@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from streamer.service.roles.coverage import LARGEST, Coverage, read_note
+from streamer.service.roles.attempts import Attempt
+from streamer.service.roles.coverage import LARGEST, Coverage, Reached, attempt_in, reached_in, read_note
 from streamer.sigma import load_text
 from tests.service.workload import RULES
 
@@ -50,3 +51,21 @@ def test_a_note_fits_beside_a_position_however_many_rules_there_are():
 def test_notes_of_others_say_nothing():
     for note in ("", None, "x", "[]", "{}", '{"v": 1, "m": 2}', '{"v": "a", "m": "%"}'):
         assert read_note(note) is None
+
+
+def test_how_far_detecting_was_stands_in_the_same_note():
+    note = Coverage.of(rules()).note()
+    for reached in (Reached(), Reached(7), Reached(0, -5), Reached(7, 1_764_000_000_000_000)):
+        whole = reached.added_to(note)
+        assert reached_in(whole) == reached
+        assert read_note(whole) == Coverage.of(rules())
+    assert Reached(7, 5).added_to("") == ""
+    for other in ("", None, "x", "[]", '{"n": "a"}'):
+        assert reached_in(other) == Reached()
+
+
+def test_who_began_stands_in_the_same_note():
+    attempt = Attempt(9, 2, 5, True, "process")
+    note = Reached(7, 5).added_to(Coverage.of(rules()).note(attempt))
+    assert attempt_in(note, 9) == attempt
+    assert attempt_in(Coverage.of(rules()).note(), 9) is None

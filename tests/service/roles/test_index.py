@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 
 import pytest
 
 from streamer.elastic import Verdict
+from streamer.kafka import Gap
+from streamer.kafka.records import Fetched
 from tests.servers.elasticsearch import request
 from tests.servers.gateway import gateway_to
 from tests.servers.topics import delete_topic, drop_records, make_topic
@@ -107,6 +110,18 @@ async def test_an_alerts_topic_that_was_made_anew_under_a_running_role_is_indexe
     assert world.indexed() == ids(range(42))
 
 
+async def test_offsets_that_begin_anew_are_not_taken_for_old_ones():
+    role = World("127.0.0.1:1", "http://127.0.0.1:1", "x").role()
+    record = Fetched(offset=900, key=b"", value=alert("x", 1), append_time_us=0)
+    role._assigned(frozenset([0, 1]))
+    role._take({0: [record], 1: [record]})
+    role._reader.take_gaps = lambda: (Gap(("x.alerts", 0), wanted=901, found=0, recreated=True),)
+    role._look_for_gaps()
+    again = replace(record, offset=3)
+    role._take({0: [again], 1: [again]})
+    assert [entry.offset for entry in role.backlog.take(documents=9, most_bytes=10**9)] == [900, 3]
+
+
 async def test_answers_that_are_lost_pages_and_refusals_lose_and_double_nothing(world):
     async with gateway_to(world.elasticsearch) as gateway:
         async with running(world.role(gateway.url, documents=50)) as role:
@@ -123,11 +138,15 @@ async def test_answers_that_are_lost_pages_and_refusals_lose_and_double_nothing(
 
 async def test_while_the_server_is_away_one_request_tries_memory_is_bounded_and_reading_pauses(world):
     most = 300_000
-    async with gateway_to(world.elasticsearch) as gateway, running(world.role(gateway.url, memory_bytes=most)) as role:
+    async with (
+        gateway_to(world.elasticsearch) as gateway,
+        running(world.role(gateway.url, memory_bytes=most, documents=20)) as role,
+    ):
         await until(lambda: role.problems() == {})
         gateway.mode = "unavailable"
-        gateway.most_at_once = 0
         await world.tell(alert(world.name, number, pad=2_000) for number in range(1500))
+        await until(lambda: role.shipping.server.is_on and not role.bulk.in_flight)
+        gateway.most_at_once = 0
         peak = 0
         for _ in range(60):
             await asyncio.sleep(0.1)
