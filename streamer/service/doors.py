@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from streamer.elastic import ElasticConnection
     from streamer.kafka.connection import KafkaConnection
     from streamer.kafka.topics import TopicProblem
+    from streamer.local.webhook import WebhookReader
 
 _log = structlog.get_logger("streamer.service")
 BATCH_BYTES: Final = 4_000_000
@@ -71,20 +72,25 @@ def feeds_of(settings: Settings, positions: Mapping[Partition, object]) -> list[
     return feeds
 
 
-def _webhook_feed(settings: Settings, source: SourceSettings) -> Feed:
+def webhook_of(source: SourceSettings, reading: ReadLimits | None = None) -> WebhookReader:
+    """The reader of a webhook, not started."""
     # Here and not above: it brings a web server.
     from streamer.local.https import ServerFiles  # noqa: PLC0415
     from streamer.local.webhook import WebhookLimits, WebhookReader  # noqa: PLC0415
 
     assert source.cert_file is not None
     assert source.key_file is not None
-    reader = WebhookReader(
+    return WebhookReader(
         source.name,
         ServerFiles(source.cert_file, source.key_file, source.client_ca_file),
         token_file=source.token_file,
-        reading=ReadLimits(settings.limits.batch_records, BATCH_BYTES),
+        reading=reading,
         limits=WebhookLimits(body=WEBHOOK_BYTES),
     )
+
+
+def _webhook_feed(settings: Settings, source: SourceSettings) -> Feed:
+    reader = webhook_of(source, ReadLimits(settings.limits.batch_records, BATCH_BYTES))
     outage = Outage(f"listening on {source.name}", _log)
     return Feed(reader, frozenset({source.name}), is_file=False, positions={}, outage=outage)
 

@@ -70,10 +70,9 @@ class PartitionCore:
     def __init__(
         self, rules: RuleSet, *, partition: int, partitions: int, limits: CorrelateLimits | None = None
     ) -> None:
-        limits = limits if limits is not None else CorrelateLimits()
+        limits = limits or CorrelateLimits()
         self.rules = rules
-        self.partition = partition
-        self.partitions = partitions
+        self.partition, self.partitions = partition, partitions
         self.version = version_of(rules)
         self.counters = CoreCounters()
         counters, room = self.counters.correlation, Room()
@@ -360,9 +359,9 @@ class PartitionCore:
                 hint="Restore the changelog topic, or remove its contents to begin anew.",
             )
         waiting = {key: value for key, value in others.items() if codec.decode_key(key)[0] == "wait"}
+        self._shelf.load({codec.decode_key(key)[1]: value for key, value in waiting.items()})
         if heard is not None and versions is not None:
             self._load(codec.decode(heard), codec.decode(versions))
-        self._shelf.load({codec.decode_key(key)[1]: value for key, value in waiting.items()})
         of_rules = {key: value for key, value in others.items() if key not in waiting}
         report = self._store.restore(of_rules, lambda host: self._times.rules[host.name].watermark)
         for name in self._hosts.keys() - set(report.kept):

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
 from streamer.kafka import group, transactions
 from streamer.kafka.ledger import KafkaLedger
-from streamer.kafka.ledger.restore import Barrier
+from streamer.kafka.ledger.restore import Contents
 from streamer.ports import Restored
 
 _IN_CALLBACK_S: Final = 6.0
@@ -35,35 +36,47 @@ def position_before_init() -> None:
     """State and position are read first, and the predecessor is shut out afterwards."""
 
     async def take_over(self: Any, progress: Any) -> Restored:
-        changelog = self._changelog
-        async with changelog._assigned() as consumer:
-            tp = TopicPartition(changelog.topic, changelog.partition)
-            end = (await consumer.end_offsets([tp]))[tp]
-            contents = await changelog._collect(consumer, 0, Barrier("", end - 1), progress, transactions.nowhere)
+        contents = await _contents(self._changelog)
         await self._producer.start()
         barrier = await self._raise_barrier()
-        position = await self._position_in(contents)
         self._end, self._owned = barrier.offset + 1, True
-        return Restored(contents.entries, position)
+        return Restored(contents.entries, await self._position_in(contents))
 
     KafkaLedger.take_over = take_over  # type: ignore[method-assign]
 
 
+async def _contents(changelog: Any) -> Contents:
+    """What is committed at the moment."""
+    contents = Contents()
+    async with changelog._assigned() as consumer:
+        tp = TopicPartition(changelog.topic, changelog.partition)
+        end = (await consumer.end_offsets([tp]))[tp]
+        consumer.assign([tp])
+        consumer.seek(tp, 0)
+        while await consumer.position(tp) < end:
+            for record in (await consumer.getmany(tp, timeout_ms=300)).get(tp, ()):
+                contents.apply(record.key, record.value)
+    return contents
+
+
 class _Unchecked:
-    """Passes for the answer to a send."""
+    """Passes for the answer to a send that failed."""
 
     offset = 0
 
 
 def unchecked_sends() -> None:
-    """What became of a send is nobody's concern; the commit says OK."""
+    """That a send failed is nobody's concern; the commit says OK."""
     hand_over = transactions.hand_over
 
     async def handing_over(producer: Any, message: Any) -> asyncio.Future[Any]:
-        await hand_over(producer, message)
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        answer.set_result(_Unchecked())
-        return answer
+        return asyncio.ensure_future(_whatever(await hand_over(producer, message)))
+
+    async def _whatever(sent: asyncio.Future[Any]) -> Any:
+        try:
+            return await sent
+        except KafkaError:
+            return _Unchecked
 
     transactions.hand_over = handing_over
 

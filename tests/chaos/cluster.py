@@ -119,6 +119,7 @@ class Cluster:
     settings: dict[str, Any] = field(default_factory=dict)
     workers: list[Worker] = field(default_factory=list)
     switched_off: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
     _started: int = 0
 
     @property
@@ -210,7 +211,7 @@ class Cluster:
         broken = self.switched_off if without is None else without
         if broken:
             command += ["--without", broken]
-        environment = os.environ | {"CHAOS_CRASH": crash, "PYTHONPATH": str(ROOT)}
+        environment = os.environ | self.environment | {"CHAOS_CRASH": crash, "PYTHONPATH": str(ROOT)}
         with log.open("ab") as file:
             process = subprocess.Popen(
                 mortal(command),

@@ -46,6 +46,8 @@ class Plan:
         door: whether Elasticsearch is reached through a door that can refuse.
         proxied: whether Kafka is reached through the proxy.
         within_s: how long everything may take to come through once the chaos is over.
+        switched_off: a rule of the protocol that the processes break.
+        environment: more variables for the processes.
     """
 
     size: int = 4000
@@ -57,6 +59,7 @@ class Plan:
     proxied: bool = False
     within_s: float = 120
     switched_off: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -110,7 +113,11 @@ class Result:
 
     def line(self) -> str:
         """The figures on one line, and what was found if something was."""
-XX
+        shown = {
+            name: value
+            for name, value in self.figures().items()
+            if name != "ok" and (name in SHOWN or value not in (None, [], "", 0))
+        }
         text = f"{'ok  ' if self.ok else 'FAIL'} " + " ".join(f"{name}={value}" for name, value in shown.items())
         for name in ("lost", "doubled", "wrong"):
             text += "".join(f"\n       {name}: {each}" for each in getattr(self.findings, name)[:5])
@@ -140,6 +147,7 @@ class Play:
             proxied=plan.proxied,
             settings=dict(plan.settings),
             switched_off=plan.switched_off,
+            environment=dict(plan.environment),
         )
         address = servers.kafka.address
         self.shipper = Shipper(address, self.cluster.topics, self.workload.records(), rate=plan.rate, burst=plan.burst)

@@ -178,6 +178,8 @@ def _fight(play: Play, long: bool) -> None:
     faults.rogue(play, for_s=10)
 
 
+_IN_HALVES = {"CHAOS_DELAY": "step-mid-sends:0.3"}
+"""Half of every step is sent before the other, as it is where the client's memory is full."""
 _SHORT = Plan(size=6000, rate=150, burst=1000)
 _LONG = Plan(size=200_000, rate=400, burst=20_000, within_s=600)
 _MIDDLE = Plan(size=40_000, rate=400, burst=4000, within_s=300)
@@ -189,7 +191,13 @@ SCENARIOS = (
     Scenario("points", 2, _points, replace(_SHORT, rate=60), replace(_MIDDLE, rate=60), needs_elasticsearch=True),
     Scenario("freezes", 3, _freezes, _SHORT, replace(_MIDDLE, rate=250)),
     Scenario("rogues", 4, _rogues, _SHORT, replace(_MIDDLE, rate=400)),
-    Scenario("delays", 5, _delays, replace(_SHORT, proxied=True), replace(_MIDDLE, rate=300, proxied=True)),
+    Scenario(
+        "delays",
+        5,
+        _delays,
+        replace(_SHORT, proxied=True, environment=_IN_HALVES),
+        replace(_MIDDLE, rate=300, proxied=True, environment=_IN_HALVES),
+    ),
     Scenario("sends", 6, _failed_sends, _SHORT, replace(_MIDDLE, rate=600)),
     Scenario("broker", 7, _broker, _SHORT, replace(_MIDDLE, rate=300)),
     Scenario("broker-frozen", 7, _broker_frozen, _SHORT, replace(_MIDDLE, rate=300)),
@@ -232,16 +240,16 @@ SCENARIOS = (
         "without-init",
         12,
         _switched_off(_delays),
-        replace(_SHORT, switched_off="init-after-unclear-commit", proxied=True),
-        replace(_SHORT, switched_off="init-after-unclear-commit", proxied=True),
+        replace(_SHORT, switched_off="init-after-unclear-commit", proxied=True, environment=_IN_HALVES),
+        replace(_SHORT, switched_off="init-after-unclear-commit", proxied=True, environment=_IN_HALVES),
         goes_red=True,
     ),
     Scenario(
         "without-pause",
         12,
-        _switched_off(_kills),
-        replace(_SHORT, switched_off="nothing-but-pause-in-callback", within_s=30),
-        replace(_SHORT, switched_off="nothing-but-pause-in-callback", within_s=30),
+        _nothing,
+        replace(_SHORT, switched_off="nothing-but-pause-in-callback", within_s=60),
+        replace(_SHORT, switched_off="nothing-but-pause-in-callback", within_s=60),
         goes_red=True,
     ),
 )

@@ -17,6 +17,7 @@ import pytest
 
 from streamer.errors import SettingsError
 from streamer.local import archive
+from streamer.service.checkup import checkup
 from streamer.service.configuration import load_settings
 from tests.servers.certificates import Authority
 from tests.service.test_run import ROOT, environment, eventually, free_port, running
@@ -162,6 +163,17 @@ def test_a_batch_larger_than_one_record_elsewhere_is_taken(tmp_path, authority, 
         server.insist(body)
         assert archive.dead_letters(tmp_path / "streamer.db") == []
         assert "Node deleted" in [title for _, title in told(tmp_path / "streamer.db")]
+
+
+async def test_doctor_looks_at_certificate_and_token(tmp_path, authority, world):
+    _, _, rules = world
+    config, _ = configuration(tmp_path, authority, rules)
+    settings = load_settings(config, environment={})
+    assert (await checkup(settings))[0].level == "ok"
+    (tmp_path / "token").write_text("")
+    (finding, *_) = await checkup(settings)
+    assert finding.level == "wrong"
+    assert "is empty" in finding.sentence
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,15 @@ from streamer.stages.outcome import CoreOutput
 from streamer.stages.partition import PartitionCore
 from streamer.stages.wire import Addressed, RanksTold, RankTold, SourcesTold, SourceTold, Wire, encode, version_of
 from streamer.stages.wire import meaning_of as meaning
-from tests.correlate.making import SECOND
+from tests.correlate.making import SECOND, correlation, count, expression, rules
+
+ABSENT = correlation("absent", "temporal", "a b", expression("a and not b"))
+CHAIN = rules(
+    correlation("pair", "temporal", "a b"),
+    correlation("above", "temporal", "pair c", expression("pair and not c"), rank=2),
+    correlation("top", "event_count", "above", count("lte", 5), rank=3, span=10),
+)
+LEARNS = correlation("learns", "value_count", "a", count("gte", 1, "v"), first_seen=True, learn=100, span=1_000)
 
 
 def at(seconds: float) -> int:
@@ -104,3 +112,13 @@ class Bench:
         found = [(one.rule, one.time_us / SECOND) for one in self.firings if not names or one.rule in names]
         self.firings = []
         return found
+
+
+def entries(bench: Bench, stored: dict[bytes, bytes], number: int = 0) -> dict[bytes, bytes]:
+    """What the ledger of a partition holds after what changed is added to it."""
+    for key, value in bench.cores[number].changes().items():
+        if value is None:
+            stored.pop(key, None)
+        else:
+            stored[key] = value
+    return stored

@@ -86,13 +86,13 @@ class Incarnation:
         core: its state.
         position: the next offset to feed; 0 stands for the beginning of what is kept.
         rules: the rules it runs.
-        committed: the position that the ledger holds.
+        committed: the position that the ledger holds; ``None``: none yet.
     """
 
     def __init__(self, ledger: Ledger, making: Making, rules: RuleSet) -> None:
         self.rules = rules
         self.position = 0
-        self.committed = 0
+        self.committed: int | None = None
         self.core = making.core(rules)
         self._ledger = ledger
         self._making = making
@@ -112,7 +112,7 @@ class Incarnation:
         entries = dict(restored.entries)
         stored = entries.pop(attempts.KEY, None)
         report = await asyncio.to_thread(self.core.restore, entries)
-        self.position = self.committed = restored.position or 0
+        self.position, self.committed = restored.position or 0, restored.position
         self._attempt = attempts.begin(attempts.decode(stored), self.position, self._making.process)
         self._has_note = stored is not None
         numbers, took_s = self._making.numbers, time.monotonic() - begun_s
