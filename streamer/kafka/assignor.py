@@ -41,14 +41,20 @@ class KeepingAssignor(_Assignor):  # type: ignore[misc]
 
     def assign(self, cluster: Any, members: Mapping[str, Any]) -> dict[str, Any]:
         """Deal the partitions; called in the consumer that the broker made the leader of its group."""
-        topics = {topic for member in members.values() for topic in member.subscription}
+        wanted = {name: frozenset(member.subscription) for name, member in members.items()}
+        topics = frozenset[str]().union(*wanted.values())
         partitions = [
             TopicPartition(topic, number)
             for topic in sorted(topics)
             for number in sorted(cluster.partitions_for_topic(topic) or ())
         ]
         held = {name: _held_by(member.user_data) for name, member in members.items()}
-        dealt = deal(partitions, held)
+        dealt = {name: list[TopicPartition]() for name in members}
+        # A member that is given what it did not ask for leaves the group with an error. While a topic is being added
+        # to the configuration, only some have asked for it.
+        for askers, theirs in _by_askers(partitions, wanted).items():
+            for name, given in deal(theirs, {name: held[name] for name in askers}).items():
+                dealt[name] += given
         return {name: _assignment(_VERSION, _by_topic(dealt[name]), b"") for name in members}
 
 
@@ -76,6 +82,17 @@ def deal(
         emptiest = min(dealt, key=lambda name: (len(dealt[name]), name))
         dealt[emptiest].append(tp)
     return dealt
+
+
+def _by_askers(
+    partitions: Iterable[TopicPartition], wanted: Mapping[str, frozenset[str]]
+) -> dict[tuple[str, ...], list[TopicPartition]]:
+    """Partitions by the members that want their topic; all of them together where all want the same."""
+    found: dict[tuple[str, ...], list[TopicPartition]] = {}
+    for tp in partitions:
+        askers = tuple(sorted(name for name, topics in wanted.items() if tp.topic in topics))
+        found.setdefault(askers, []).append(tp)
+    return found
 
 
 def _held_by(user_data: bytes | None) -> list[TopicPartition]:

@@ -190,7 +190,9 @@ class CommittedReader:
             return
         self._unsettled.clear()
         self._gaps += gaps
-        self._committed = dict(committed)
+        anew = {TopicPartition(*gap.partition) for gap in gaps if gap.recreated}
+        # A note about offsets of a topic that is gone says nothing about the one that took its name.
+        self._committed = {tp: found for tp, found in committed.items() if tp not in anew}
         self._next.update(positions)
         if self._untold:
             self._untold = False

@@ -91,6 +91,7 @@ class DetectionsReader:
             StateError: the topic no longer holds the position at which a partition was resumed.
         """
         try:
+            await self._note_positions()
             arrived = await self._member.fetch(timeout_s, self._max_records)
         except errors.OffsetOutOfRangeError as error:
             if await self._go_to_beginning(error):
@@ -100,6 +101,7 @@ class DetectionsReader:
             # The client may have skipped what it had read and not handed over.
             self._member.seek({self._tp(number): offset for number, offset in self._expected.items()})
             raise self._member.complaint(error) from error
+        # Nothing is awaited from here on: a partition that is resumed meanwhile would get records of elsewhere.
         found: dict[int, Sequence[Fetched]] = {}
         for tp, records in arrived.items():
             expected = self._expected.get(tp.partition)
@@ -108,8 +110,8 @@ class DetectionsReader:
             fresh = [as_fetched(record) for record in records if record.offset >= expected]
             if fresh:
                 self._expected[tp.partition] = fresh[-1].offset + 1
+                self._reached[tp.partition] = max(fresh[-1].offset + 1, self._reached.get(tp.partition, 0))
                 found[tp.partition] = fresh
-        await self._note_positions()
         return found
 
     def resume(self, partition: int, offset: int | None) -> None:
@@ -122,6 +124,7 @@ class DetectionsReader:
             self._from_beginning.add(partition)
             offset = 0
         self._expected[partition] = offset
+        self._reached.pop(partition, None)
         self._member.resume({tp: offset})
 
     def pause(self, partition: int) -> None:

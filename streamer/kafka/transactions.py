@@ -34,8 +34,11 @@ BATCH_BYTES: Final = 128 * 1024
 that finds it too large refuses nothing else with it."""
 TOO_LARGE: Final = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError, errors.RecordTooLargeError)
 
-_TRANSACTION_S: Final = 30.0
-"""The broker ends a transaction that its producer abandoned after this; until then it holds back every reader."""
+_TRANSACTION_S: Final = 120.0
+"""The broker ends a transaction that its producer abandoned after this; until then it holds back every reader. Mostly
+the next owner ends it long before. Long enough for a step that forgets half a million entries at once."""
+_RATE: Final = 8_000
+"""Records per second that a busy broker takes at least: a large step may take longer than one request."""
 _OVERHEAD: Final = 512
 """Bytes that the client adds around one record and its headers, generously."""
 _REST_S: Final = 0.02
@@ -120,7 +123,7 @@ class TransactionalProducer:
         sends: list[asyncio.Future[Any]] = []
         producer = self._producer
         try:
-            async with asyncio.timeout(self._connection.request_timeout_s):
+            async with asyncio.timeout(self._patience_s(len(messages))):
                 await self._transaction(messages, sends, at)
         except Exception as error:  # AssertionError included: the client asserts when it has been fenced
             self._abandon()
@@ -175,6 +178,9 @@ class TransactionalProducer:
             reasons = [*filter(None, reasons[1:]), error]  # it only says that something went wrong before
         doing = f"a transaction of {self._transactional_id}"
         return as_lost(reasons[0] or error, self._connection, doing, find_culprit(error, messages, sends))
+
+    def _patience_s(self, messages: int) -> float:
+        return min(self._connection.request_timeout_s + messages / _RATE, _TRANSACTION_S)
 
     def _abandon(self) -> None:
         producer, self._producer = self._producer, None

@@ -36,7 +36,7 @@ from streamer.service.doors import BATCH_BYTES, connection_of, now_us, refuse_wr
 from streamer.service.http import HttpServer, application, listen
 from streamer.service.kafka_metrics import kafka_registry
 from streamer.service.mode import Role
-from streamer.service.patience import Outage, until_it_works
+from streamer.service.patience import Outage, end, until_it_works
 from streamer.service.reload import RuleWatch
 from streamer.service.roles.composing import Composer, Topics
 from streamer.service.roles.correlate import CorrelateRole
@@ -59,6 +59,8 @@ _STUCK_S: Final = 60.0
 """A loop that has not turned for this long is not live."""
 _LAST_S: Final = 30.0
 """A stopping service waits no longer than this for one of its roles."""
+_HTTP_S: Final = 5.0
+"""How long the server may take to answer what was asked before it ends."""
 _READ_RECORDS: Final = 2_000
 """Records of the detections handed out at once, over all partitions."""
 
@@ -114,10 +116,10 @@ class _Service:
         finally:
             if http is not None:
                 http.stop()
-            for task in (stopping, *beside):
-                if task.get_name() != "http":
-                    task.cancel()
-            await asyncio.gather(stopping, *beside, return_exceptions=True)
+            await end(stopping, beside[0])
+            if http is not None:
+                await asyncio.wait(beside[1:], timeout=_HTTP_S)
+                await end(*beside[1:])
             _log.info("stopped")
 
     # -- roles ------------------------------------------------------------------------------------------------------
@@ -131,8 +133,7 @@ class _Service:
         if looking.done():
             looking.result()
             return True
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
+        await end(looking)
         return False
 
     async def _run_roles(self, stopping: asyncio.Task[None], beside: Sequence[asyncio.Task[None]]) -> None:
@@ -150,8 +151,7 @@ class _Service:
             for task, ending in running:
                 ending.set()
                 await asyncio.wait({task}, timeout=_LAST_S)
-                task.cancel()
-            await asyncio.gather(*(task for task, _ in running), return_exceptions=True)
+                await end(task)
         for task in (*(task for task, _ in running), *beside):
             if task.done() and not task.cancelled():
                 task.result()

@@ -94,3 +94,18 @@ async def until_it_works(work: Callable[[], Awaitable[_T]], outage: Outage) -> _
         else:
             outage.back()
             return result
+
+
+async def end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks and wait until they have ended; what they raised is not looked at.
+
+    A task that is cancelled at the very moment when what it waits for arrives may overhear it; then it is told again.
+    """
+    open_ = {task for task in tasks if not task.done()}
+    while open_:
+        for task in open_:
+            task.cancel()
+        _, open_ = await asyncio.wait(open_, timeout=1.0)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()

@@ -240,6 +240,8 @@ class Play:
     def finish(self) -> Result:
         """Let everything come through, end all processes, and check."""
         result = self.result
+        self.result.notes["in_trouble"] = f"{self.shipper.sent / self.plan.size:.0%} of the records"
+        self.shipper.hurry()
         through = self.wait(self.shipper.done.is_set, "not everything was shipped", 600)
         through = through and self.wait(self.is_through, "not everything came through", self.plan.within_s)
         if not through:

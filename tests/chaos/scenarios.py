@@ -183,7 +183,7 @@ _IN_HALVES = {"CHAOS_DELAY": "step-mid-sends:0.3"}
 _SHORT = Plan(size=6000, rate=150, burst=1000)
 _LONG = Plan(size=200_000, rate=400, burst=20_000, within_s=600)
 _MIDDLE = Plan(size=40_000, rate=400, burst=4000, within_s=300)
-_SLOW = Plan(size=200_000, rate=110, burst=4000, within_s=600)
+_SLOW = Plan(size=200_000, rate=150, burst=4000, within_s=600)
 
 SCENARIOS = (
     Scenario("calm", 10, _nothing, replace(_SHORT, rate=0), replace(_LONG, rate=0), needs_elasticsearch=True),

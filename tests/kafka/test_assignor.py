@@ -91,3 +91,17 @@ def test_a_member_that_says_nothing_readable_has_nothing():
     for junk in (b"", b"junk", b"5", b'{"a": 1}', b'[["raw"]]', None):
         member.user_data = junk
         assert len(assignor.assign(Cluster, {"a": member})["a"].partitions()) == 3
+
+
+def test_nobody_is_given_partitions_of_a_topic_it_did_not_ask_for():
+    assignor = KeepingAssignor()
+    members = {"a": assignor.metadata(["raw"]), "b": assignor.metadata(["raw", "other"])}
+    dealt = assignor.assign(Cluster, members)
+    given = {name: [TopicPartition(*tp) for tp in dealt[name].partitions()] for name in "ab"}
+    assert {tp.topic for tp in given["a"]} == {"raw"}
+    assert TopicPartition("other", 0) in given["b"]
+    assert sorted(given["a"] + given["b"]) == [TopicPartition("other", 0), *parts_of_raw()]
+
+
+def parts_of_raw() -> list[TopicPartition]:
+    return [TopicPartition("raw", number) for number in range(3)]

@@ -187,11 +187,12 @@ async def test_a_topic_made_anew_is_a_gap_and_read_from_its_beginning(kafka_addr
         await one.reader.commit({(unique, 0): 10})
     async with member(kafka_address, unique) as one:
         await one.read_all()
-        await one.reader.commit({(unique, 0): 500})  # as a topic with fewer records would see it
+        await one.reader.commit({(unique, 0): 500}, "about 500")  # as a topic with fewer records would see it
         await produce(kafka_address, unique, [b"new"])
     async with member(kafka_address, unique) as one:
         assert len(await one.read_all()) == 11
         (gap,) = one.reader.take_gaps()
+        assert one.reader.note_of((unique, 0)) == ""
     assert gap.recreated
 
 

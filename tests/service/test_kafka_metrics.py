@@ -23,7 +23,10 @@ def get(port: int, path: str) -> tuple[int, str]:
 
 
 async def numbers(port: int) -> Mapping[str, float]:
-    _, text = await asyncio.to_thread(get, port, "/metrics")
+    try:
+        _, text = await asyncio.to_thread(get, port, "/metrics")
+    except urllib.error.URLError:
+        return {}
     lines = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
     return {name: float(value) for name, value in lines}
 
@@ -97,5 +100,8 @@ async def test_a_process_without_partitions_is_live_and_says_what_it_waits_for(
         assert (await asyncio.to_thread(get, port, "/livez"))[0] == 200
 
 
-async def asked(port: int) -> tuple[int, str]:
-    return await asyncio.to_thread(get, port, "/readyz")
+async def asked(port: int) -> tuple[int, str] | None:
+    try:
+        return await asyncio.to_thread(get, port, "/readyz")
+    except urllib.error.URLError:
+        return None

@@ -20,7 +20,7 @@ from streamer.errors import ServerError
 from streamer.kafka.detections import DetectionsReader
 from streamer.kafka.outlet import Outlet
 from streamer.ports import Message
-from streamer.service.patience import Backoff, Outage
+from streamer.service.patience import Backoff, Outage, end
 from streamer.service.roles.composing import Topics
 from streamer.service.roles.numbers import add_counters
 from streamer.service.roles.owned import OwnedPartition, Shared
@@ -101,9 +101,8 @@ class CorrelateRole:
                     if task.done():
                         task.result()
         finally:
-            telling.cancel()
             await self._end()
-            await asyncio.gather(telling, return_exceptions=True)
+            await end(telling)
             await self._reader.stop()
             await self._outlet.stop()
 
@@ -161,11 +160,13 @@ class CorrelateRole:
             return
         self.outage.back()
         self._backoff.reset()
-        await self._show_positions()
+        # Handed out before anything is awaited: a partition that is resumed elsewhere meanwhile would take these for
+        # the records at its new position.
         for number, records in arrived.items():
             if number in self.owned:
                 self.owned[number].receive(records)
                 self._pause_if_full(number)
+        await self._show_positions()
 
     async def _show_positions(self) -> None:
         """Let those who watch the group see how far the ledgers are."""
@@ -248,7 +249,5 @@ class CorrelateRole:
         for partition in self.owned.values():
             partition.inbox.wake()
         if self._tasks:
-            _, late = await asyncio.wait(self._tasks.values(), timeout=_LAST_S)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            await asyncio.wait(self._tasks.values(), timeout=_LAST_S)
+            await end(*self._tasks.values())

@@ -47,6 +47,8 @@ _SINGLY: Final = 1_000
 """Records fed one at a time after one of a batch raised."""
 _REJOIN_AFTER: Final = 10
 """Failures in a row after which the group is joined anew."""
+_BREATH: Final = 25
+"""Records looked at in a stretch before other tasks get a turn: some ten milliseconds."""
 _SHOWN: Final = 100_000
 _LONGEST_TURN_S: Final = 10.0
 """After a longer turn (a process that was frozen) nobody's silence means anything."""
@@ -100,6 +102,7 @@ class DetectRole:
         self._failures = 0
         self._joined = self._started = False
         self._told_s = 0.0
+        self._knows_topics = True
         self._backoff = Backoff()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -124,7 +127,11 @@ class DetectRole:
 
     def ready(self) -> Mapping[str, bool]:
         """Whether the group has given us partitions, and whether they can be read."""
-        return {"raw partitions assigned": self._joined, "reading the raw topics": not self.outage.is_on}
+        return {
+            "raw partitions assigned": self._joined,
+            "reading the raw topics": not self.outage.is_on,
+            "every raw topic exists": self._knows_topics,
+        }
 
     def note(self) -> str:
         """One line for people."""
@@ -161,6 +168,7 @@ class DetectRole:
         self._notices += self._gaps()
         if any(held.attempt is not None and held.attempt.left for held in self._raw.held.values()):
             for record in records:
+                self.turned_s = time.monotonic()  # each may take a while
                 await self._try(record)
         else:
             await self._send(records)
@@ -205,16 +213,22 @@ class DetectRole:
 
     # -- a turn -----------------------------------------------------------------------------------------------------
 
-    def _detect(self, records: Sequence[Record]) -> Findings:
+    async def _detect(self, records: Sequence[Record]) -> Findings:
         """Detect on a batch; after a failure record by record, until the one that failed has been found."""
-        try:
-            if not self._singly and all(self._why_not(record) is None for record in records):
-                return _findings(self.stage, records)
-        except Exception:
-            self._singly = _SINGLY
-            raise
         found = Findings()
         addressed = list(found.addressed)
+        if not self._singly and all(self._why_not(record) is None for record in records):
+            for begin in range(0, len(records), _BREATH):
+                try:
+                    some = _findings(self.stage, records[begin : begin + _BREATH])
+                except Exception:
+                    self._singly = _SINGLY
+                    raise
+                addressed += some.addressed
+                found.letters += some.letters
+                await asyncio.sleep(0)
+            found.addressed = addressed
+            return found
         for record in records:
             self._singly = max(0, self._singly - 1)
             if (reason := self._why_not(record)) is not None:
@@ -276,7 +290,7 @@ class DetectRole:
     async def _send(self, records: Sequence[Record]) -> None:
         """Detect, send, and commit when everything has been acknowledged."""
         records = [record for record in records if _partition(record) in self._raw.held]
-        found = self._detect(records)
+        found = await self._detect(records)
         found.notices = tuple(self._notices)
         await self._sender.send(found)
         self._notices.clear()
@@ -313,8 +327,9 @@ class DetectRole:
         if not self._raw.held or since_s < (TELL_EVERY_S if at_once else TELL_AT_LEAST_S):
             return
         expects = self._reader.partition_counts()
-        if not all(expects.values()):
-            return  # the client does not know its topics yet
+        self._knows_topics = all(expects.values())
+        if not self._knows_topics:
+            return  # the client does not know its topics yet, or one is gone: what waits for it must wait
         self._told_s = time.monotonic()
         await self._sender.tell(self._raw.told(self.stage.told(expects)))
 

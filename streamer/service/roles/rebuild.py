@@ -8,22 +8,25 @@ change are judged on, and those which did wait.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
 from streamer.decode import Source
-from streamer.errors import ServerError
+from streamer.errors import LedgerLost, ServerError
 from streamer.kafka.connection import KafkaConnection
 from streamer.kafka.outlet import Outlet
 from streamer.kafka.rereading import Rereader, Stretch
+from streamer.model import Record
 from streamer.ports import Message, Partition
 from streamer.service.patience import Backoff
+from streamer.service.roles.composing import Refused
 from streamer.service.roles.numbers import DetectNumbers
 from streamer.sigma.rules import DAY_US, RuleSet
 from streamer.stages import wire
+from streamer.stages.addressing import Sent
 from streamer.stages.detection import DetectStage
 from streamer.stages.wire import version_of
 
@@ -86,16 +89,16 @@ async def rebuilt(rebuild: Rebuild, means: Rebuilding) -> int | None:
     """
     topic, number = rebuild.partition
     _log.info("reading again for new rules", topic=topic, partition=number, rules=len(rebuild.only))
-    backoff = Backoff()
+    backoff, refused = Backoff(), Refused()
     while True:
         try:
-            return await _attempt(rebuild, means)
+            return await _attempt(rebuild, means, refused)
         except ServerError as error:
             _log.warning("reading again begins anew", topic=topic, partition=number, error=error.message)
             await asyncio.sleep(backoff.after(error))
 
 
-async def _attempt(rebuild: Rebuild, means: Rebuilding) -> int | None:
+async def _attempt(rebuild: Rebuild, means: Rebuilding, refused: Refused) -> int | None:
     lane = f"{version_of(rebuild.rules)}/rebuild"
     stage = DetectStage(rebuild.rules, partitions=means.partitions, lane=lane, only=rebuild.only)
     stretch = Stretch(rebuild.partition, rebuild.until, rebuild.span_us, MOST_RECORDS)
@@ -106,12 +109,15 @@ async def _attempt(rebuild: Rebuild, means: Rebuilding) -> int | None:
         await outlet.start()
         stage.take(rebuild.partition, rebuild.source)
         async for records in rereader.batches():
-            addressed = stage.feed(records).addressed
-            await outlet.send_all(
-                [Message(means.topic, to, wire.kafka_key(one), wire.encode(one)) for to, one in addressed]
-            )
+            addressed = fed(stage, records)
+            messages = [Message(means.topic, to, wire.kafka_key(one), wire.encode(one)) for to, one in addressed]
+            await outlet.send_all([message for message in messages if refused.reason(message) is None])
             count += len(records)
             means.numbers.rebuilt += len(records)
+    except LedgerLost as error:
+        if isinstance(error.culprit, Message):
+            refused.add(error.culprit, error.message)
+        raise
     finally:
         await outlet.stop()
     (told,) = stage.told({}).sources
@@ -125,6 +131,18 @@ async def _attempt(rebuild: Rebuild, means: Rebuilding) -> int | None:
         is_cut=rereader.is_cut or _is_longer(rebuild),
     )
     return told.since_us
+
+
+def fed(stage: DetectStage, records: Sequence[Record]) -> list[Sent]:
+    """What the records give; one that cannot be detected on is passed over, as the reading that goes on did."""
+    found: list[Sent] = []
+    for record in records:
+        try:
+            found += stage.feed([record]).addressed
+        except Exception as error:  # noqa: BLE001 (whatever it was: it must not hold up detecting)
+            said = f"{type(error).__name__}: {error}"[:500]
+            _log.error("a record is passed over while reading again", position=str(record.position), reason=said)
+    return found
 
 
 def _is_longer(rebuild: Rebuild) -> bool:
