@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import orjson
+
 from streamer.decode import Source
 from streamer.model import Firing
 from streamer.sigma.rules import RuleSet
@@ -15,6 +17,7 @@ from tests.chaos.offline import Offline, lasting, run_again, same_state
 from tests.chaos.oracle import Expected, Told, expected_of, identity_of, is_odd, ordinary
 from tests.chaos.protocol import is_protocol, position_of
 from tests.chaos.recorded import Recorded
+from tests.servers.topics import headers_of
 
 _NOT_WRITABLE = re.compile(r"alert ([0-9a-f]{32}) of")
 
@@ -60,6 +63,7 @@ def check(installed: Installed, recorded: Recorded, sightings: Sightings) -> Fin
     _check_firings(runs, expected, found)
     _check_doubled(recorded, sightings, found)
     _check_index(recorded, aside, found)
+    _check_letters(recorded, expected, found)
     return found
 
 
@@ -134,3 +138,13 @@ def _check_index(recorded: Recorded, aside: set[str], found: Findings) -> None:
     told, indexed = Counter(set(recorded.alert_ids())), Counter(recorded.indexed)
     found.lost += [f"alert {id_} is not indexed" for id_ in (told - indexed).elements() if id_ not in aside]
     found.wrong += [f"alert {id_} is indexed and not told" for id_ in (indexed - told).elements()]
+
+
+def _check_letters(recorded: Recorded, expected: Expected, found: Findings) -> None:
+    """Every record that cannot be read stands among the dead letters, and nothing else of the raw log does."""
+    letters = [(orjson.loads(record.value), headers_of(record)["ce_id"]) for record in recorded.dead_letters]
+    told = {position for body, position in letters if body["stage"] == "decode"}
+    found.lost += [f"the dead letter of {each}" for each in sorted(expected.dead_letters - told)]
+    found.wrong += [f"{each} is no dead letter" for each in sorted(told - expected.dead_letters)]
+    poison = [f"{body['stage']}: {body['error']['reason']} at {position}" for body, position in letters]
+    found.wrong += [each for each in poison if "poison" in each or "not-readable" in each]

@@ -93,9 +93,12 @@ def delay_end(play: Play, *, within_s: float = 40) -> bool:
     return came
 
 
-def limit_alerts(play: Play, largest: int) -> None:
-    """The alerts topic takes no larger records from now on."""
-    asyncio.run(_alter(play.servers.kafka.address, play.cluster.topic("alerts"), {"max.message.bytes": str(largest)}))
+def limit_alerts(play: Play, largest: int, *, for_s: float, within_s: float = 60) -> None:
+    """The alerts topic takes no larger records for a while, and at least until one has been refused."""
+    alter_topic(play, "alerts", max_message_bytes=str(largest))
+    time.sleep(for_s)
+    play.wait(lambda: bool(play.cluster.said("a message is refused")), "nothing was too large", within_s)
+    alter_topic(play, "alerts", max_message_bytes=str(8 * 1024 * 1024))
 
 
 def alter_topic(play: Play, name: str, **settings: str) -> None:
@@ -136,13 +139,15 @@ def kill_elasticsearch(play: Play, *, away_s: float) -> None:
     play.servers.elasticsearch.start()
 
 
-def refuse(play: Play, status: int, *, for_s: float) -> None:
-    """Elasticsearch answers everything with a status."""
-    assert play.door is not None
-    play.door.refuse_with = status
+def refuse(play: Play, status: int, *, for_s: float, within_s: float = 60) -> None:
+    """Elasticsearch answers everything with a status for a while, and at least until somebody has asked."""
+    door = play.door
+    assert door is not None
+    door.refuse_with = status
     time.sleep(for_s)
-    play.door.refuse_with = None
-    play.result.notes[f"refused_{status}"] = play.door.refused[status]
+    play.wait(lambda: door.refused[status] > 0, f"nobody met the status {status}", within_s)
+    door.refuse_with = None
+    play.result.notes[f"refused_{status}"] = door.refused[status]
 
 
 def fill_disk(play: Play, *, for_s: float) -> None:

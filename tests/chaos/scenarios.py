@@ -111,9 +111,7 @@ def _delays(play: Play, long: bool) -> None:
 
 def _failed_sends(play: Play, long: bool) -> None:
     time.sleep(4)
-    faults.alter_topic(play, "alerts", max_message_bytes="3500")
-    time.sleep(20 if long else 6)
-    faults.alter_topic(play, "alerts", max_message_bytes=str(8 * 1024 * 1024))
+    faults.limit_alerts(play, 3500, for_s=20 if long else 6)
 
 
 def _broker(play: Play, long: bool) -> None:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import orjson
 import pytest
@@ -14,6 +15,7 @@ from streamer.ecs import DocumentContext, Documents
 from tests.chaos.checker import Findings, Installed, check
 from tests.chaos.feed import Sighting, Sightings
 from tests.chaos.memory import Installation
+from tests.chaos.oracle import expected_of
 from tests.chaos.protocol import PROGRESS
 from tests.chaos.recorded import Recorded, Told
 from tests.chaos.test_workload import RULESET, SOURCES, log_of
@@ -37,7 +39,15 @@ def untouched() -> Recorded:
         position = orjson.dumps({"schema": 1, "position": owner.position})
         found.changelog[number] = owner.core.snapshot() | {PROGRESS: position}
     found.indexed = sorted(found.alert_ids())
+    unreadable = expected_of(RULESET, SOURCES, found.raw).dead_letters
+    found.dead_letters = [letter(position) for position in unreadable]
     return found
+
+
+def letter(position: str) -> SimpleNamespace:
+    """The dead letter of a record that cannot be read, as a client reads it."""
+    body = {"stage": "decode", "error": {"reason": "not-json"}}
+    return SimpleNamespace(value=orjson.dumps(body), headers=[("ce_id", position.encode())])
 
 
 def seen(recorded: Recorded) -> Sightings:
@@ -113,3 +123,10 @@ def test_an_alert_that_was_seen_and_is_gone_is_wrong(untouched):
     sightings = seen(untouched)
     sightings.seen.append(Sighting(0, 77_777, "a" * 32, 0.0, 0))
     assert len(check(INSTALLED, untouched, sightings).wrong) == 1
+
+
+def test_a_record_that_cannot_be_read_and_is_no_dead_letter_is_lost(untouched):
+    found = checked(untouched, lambda recorded: recorded.dead_letters.pop())
+    assert len(found.lost) == 1
+    found = checked(untouched, lambda recorded: recorded.dead_letters.append(letter("elsewhere[0]@7")))
+    assert len(found.wrong) == 1

@@ -45,9 +45,7 @@ def test_nothing_is_lost_doubled_or_wrong_whatever_happens(
         for point in ALL_POINTS:
             roles = ("index",) if point in INDEX_POINTS else ()
             assert faults.crash_at(play, point, count=passings(point, 0), roles=roles), play.result.problems
-        faults.alter_topic(play, "alerts", max_message_bytes="3500")
-        time.sleep(6)
-        faults.alter_topic(play, "alerts", max_message_bytes=str(8 * 1024 * 1024))
+        faults.limit_alerts(play, 3500, for_s=3)
         for _ in range(6):
             faults.kill_one(play)
         faults.freeze_one(play)
