@@ -18,7 +18,7 @@ test: $(STAMP) ## set up, start a real Kafka and a real Elasticsearch, run every
 	@deploy/need-java.sh
 	@$(BIN)/python -m tests.servers fetch
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: $(STAMP) ## format, lint, types, floors and rules; seconds, no servers
 	@$(BIN)/ruff format --check --quiet . || { echo "some files are not formatted: run 'make format'"; exit 1; }

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from streamer.correlate import CorrelateLimits
+from streamer.correlate.flood import divided
 from streamer.decode import Source
 from streamer.model import Firing
 from streamer.sigma.rules import RuleSet
 from tests.chaos.feed import Sightings
-from tests.chaos.offline import Offline, lasting, run_again, same_state
+from tests.chaos.offline import Core, Offline, lasting, run_again, same_state
 from tests.chaos.oracle import Expected, Told, expected_of, identity_of, is_odd, ordinary
 from tests.chaos.protocol import is_protocol, position_of
 from tests.chaos.recorded import Recorded
@@ -43,11 +45,12 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """What ran: the rules, what the sources carry, how many partitions the detections have."""
+    """What ran: the rules, what the sources carry, how many partitions the detections have, how much may be told."""
 
     rules: RuleSet
     sources: Mapping[str, Source]
     partitions: int
+    limits: CorrelateLimits = field(default_factory=CorrelateLimits)
 
 
 def check(installed: Installed, recorded: Recorded, sightings: Sightings) -> Findings:
@@ -57,7 +60,7 @@ def check(installed: Installed, recorded: Recorded, sightings: Sightings) -> Fin
     found.set_aside = len(aside)
     numbers = range(installed.partitions)
     runs = {number: _check_partition(installed, recorded, number, aside, found) for number in numbers}
-    expected = expected_of(installed.rules, installed.sources, recorded.raw)
+    expected = expected_of(installed.rules, installed.sources, recorded.raw, installed.limits)
     found.matches = expected.matches
     found.firings = len(expected.firings)
     _check_firings(runs, expected, found)
@@ -77,11 +80,11 @@ def _check_partition(
     installed: Installed, recorded: Recorded, number: int, aside: set[str], found: Findings
 ) -> Offline:
     """Oracle 1: alerts as a list, their documents, and the state, all as the pure core tells them."""
-    rules, partitions = installed.rules, installed.partitions
+    core = Core(installed.rules, number, installed.partitions, divided(installed.limits, installed.partitions))
     entries = recorded.changelog[number]
     position = position_of(entries)
     log = recorded.detections[number]
-    run = run_again(rules, number, partitions, log, position)
+    run = run_again(core, log, position)
     expected = [document.id for document in run.documents if document.id not in aside]
     told = [alert.id for alert in recorded.alerts[number]]
     where = f"partition {number}"
@@ -95,7 +98,7 @@ def _check_partition(
         if alert.id in bodies and lasting(alert.body) != lasting(bodies[alert.id]):
             found.wrong.append(f"{where}: alert {alert.id} tells something else")
     stored = {key: value for key, value in entries.items() if not is_protocol(key)}
-    if stored != run.state and same_state(rules, number, partitions, stored) != run.state:
+    if stored != run.state and same_state(core, stored) != run.state:
         keys = {key for key in stored.keys() | run.state.keys() if stored.get(key) != run.state.get(key)}
         found.wrong.append(f"{where}: {len(keys)} entries of the state differ, for example {min(keys)!r}")
     return run

@@ -16,9 +16,11 @@ from typing import Any, Self
 import orjson
 import yaml
 
+from streamer.correlate import CorrelateLimits
 from streamer.decode import Source
 from streamer.service.configuration import load_settings
-from streamer.service.sources import source_of
+from streamer.service.settings import Settings
+from streamer.service.sources import limits_of, source_of
 from streamer.sigma import load_rules
 from streamer.sigma.rules import RuleSet
 from tests.chaos.broker import ProxiedKafka
@@ -167,6 +169,8 @@ class Cluster:
                 "replication": 1,
             },
             "http": {"enabled": False},
+            # Hours of events pass in a minute. That alerts are held back in a flood depends on who told them first.
+            "limits": {"alerts": 10_000_000, "alerts_per_rule": 1_000_000},
             "store": str(self.folder / "unused.db"),
         }
         if self.elasticsearch:
@@ -179,8 +183,15 @@ class Cluster:
 
     def sources(self) -> dict[str, Source]:
         """What the product makes of the settings, by topic."""
-        settings = load_settings(self.config, environment={})
+        settings = self._loaded()
         return {source.name: source_of(settings, source) for source in settings.sources}
+
+    def limits(self) -> CorrelateLimits:
+        """What the product makes of them: how much may be remembered and told."""
+        return limits_of(self._loaded())
+
+    def _loaded(self) -> Settings:
+        return load_settings(self.config, environment={})
 
     def start(
         self,

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from streamer.correlate import CorrelateLimits
 from streamer.ecs import DocumentContext, Documents
 from streamer.ecs.fields import VOLATILE
 from streamer.errors import RecordError
@@ -40,12 +41,24 @@ class Offline:
     set_aside: int = 0
 
 
-def run_again(
-    rules: RuleSet, partition: int, partitions: int, log: Sequence[tuple[int, bytes]], position: int
-) -> Offline:
+@dataclass(frozen=True, slots=True)
+class Core:
+    """How the core of a partition is made."""
+
+    rules: RuleSet
+    partition: int
+    partitions: int
+    limits: CorrelateLimits | None = None
+
+    def make(self) -> PartitionCore:
+        """A new one."""
+        return PartitionCore(self.rules, partition=self.partition, partitions=self.partitions, limits=self.limits)
+
+
+def run_again(made: Core, log: Sequence[tuple[int, bytes]], position: int) -> Offline:
     """Feed everything below ``position`` to a new core."""
-    core = PartitionCore(rules, partition=partition, partitions=partitions)
-    documents = Documents(rules)
+    core = made.make()
+    documents = Documents(made.rules)
     found = Offline()
     for offset, value in log:
         if offset >= position:
@@ -63,9 +76,9 @@ def run_again(
     return found
 
 
-def same_state(rules: RuleSet, partition: int, partitions: int, entries: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+def same_state(made: Core, entries: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     """What a core that is restored from these entries would store."""
-    core = PartitionCore(rules, partition=partition, partitions=partitions)
+    core = made.make()
     core.restore(dict(entries))
     return core.snapshot()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from streamer.correlate import CorrelateLimits
 from streamer.decode import Source
 from streamer.engine import Engine
 from streamer.model import Alert, Firing, Match, Record
@@ -41,9 +42,14 @@ class Expected:
     events: int = 0
 
 
-def expected_of(rules: RuleSet, sources: Mapping[str, Source], log: Mapping[Partition, Sequence[Record]]) -> Expected:
+def expected_of(
+    rules: RuleSet,
+    sources: Mapping[str, Source],
+    log: Mapping[Partition, Sequence[Record]],
+    limits: CorrelateLimits | None = None,
+) -> Expected:
     """Run the engine over everything that stands in the raw topics."""
-    engine = Engine(rules)
+    engine = Engine(rules, limits=limits)
     found = Expected()
     for partition in sorted(log):
         engine.expect(partition, sources[partition[0]], is_file=False)

@@ -263,7 +263,8 @@ class Play:
         partitions = self.plan.partitions
         recoveries = (self.listener.account.recovery_s(at_ms, partitions) for at_ms in self._killed_ms)
         result.recoveries_s = [each for each in recoveries if each is not None]
-        installed = Installed(self.cluster.ruleset(), self.cluster.sources(), partitions)
+        cluster = self.cluster
+        installed = Installed(cluster.ruleset(), cluster.sources(), partitions, cluster.limits())
         result.findings = check(installed, read_all(self.cluster), self.subscriber.sightings)
         result.seconds = time.monotonic() - self._begun_s
         return result

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from tests.chaos.memory import Installation
-from tests.chaos.offline import run_again
+from tests.chaos.offline import Core, run_again
 from tests.chaos.oracle import ordinary
 from tests.chaos.test_workload import RULESET, SOURCES, expected, log_of
 
@@ -19,7 +19,7 @@ def test_split_restarted_and_resent_the_halves_tell_what_the_engine_tells(seed, 
     installation.run(random.Random(seed), restarts=restarts)
     firings = []
     for number, owner in enumerate(installation.owners):
-        again = run_again(RULESET, number, 4, installation.log[number], owner.position)
+        again = run_again(Core(RULESET, number, 4), installation.log[number], owner.position)
         assert [alert.id for alert in again.alerts] == owner.alerts
         assert again.state == owner.core.snapshot()
         firings += again.firings.values()

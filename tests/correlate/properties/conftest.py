@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.correlate.properties import ledger
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker has ended: what it went through counts here."""
+    for lane, counts in getattr(node, "workeroutput", {}).get("lanes", {}).items():
+        ledger.note(lane, **counts)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker hands over what it went through."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["lanes"] = ledger.counts()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -23,6 +23,11 @@ def note(lane: str, **counts: int) -> None:
     _LEDGER[lane].update(counts)
 
 
+def counts() -> dict[str, dict[str, int]]:
+    """Everything noted, by lane."""
+    return {lane: dict(noted) for lane, noted in _LEDGER.items()}
+
+
 def lines() -> list[str]:
     """A table: one line per lane."""
     if not _LEDGER:
