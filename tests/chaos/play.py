@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import statistics
 import tempfile
 import time
@@ -267,6 +268,10 @@ class Play:
         installed = Installed(cluster.ruleset(), cluster.sources(), partitions, cluster.limits())
         result.findings = check(installed, read_all(self.cluster), self.subscriber.sightings)
         result.seconds = time.monotonic() - self._begun_s
+        if result.ok:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        else:
+            result.notes["logs"] = str(self._folder)
         return result
 
     def _is_indexed(self) -> bool:

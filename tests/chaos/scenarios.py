@@ -88,7 +88,7 @@ def _points(play: Play, long: bool) -> None:
 def passings(point: str, number: int) -> int:
     """How many passings to let go by: a step's point is met in the middle of the work, each time elsewhere."""
     if point.startswith("takeover"):
-        return 1 + number
+        return 1 + number % 2  # a process is given half of the partitions
     return (2 if point in DETECT_POINTS or point in INDEX_POINTS else 4) + 3 * number
 
 
@@ -111,7 +111,9 @@ def _delays(play: Play, long: bool) -> None:
 
 def _failed_sends(play: Play, long: bool) -> None:
     time.sleep(4)
-    faults.limit_alerts(play, 3500, for_s=20 if long else 6)
+    # Nobody says whether something was refused where nobody looks: then everything is.
+    largest = 500 if play.plan.switched_off else 3500
+    faults.limit_alerts(play, largest, for_s=20 if long else 8)
 
 
 def _broker(play: Play, long: bool) -> None:
@@ -186,7 +188,7 @@ _SLOW = Plan(size=200_000, rate=190, burst=4000, within_s=600)
 SCENARIOS = (
     Scenario("calm", 10, _nothing, replace(_SHORT, rate=0), replace(_LONG, rate=0), needs_elasticsearch=True),
     Scenario("kills", 1, _kills, replace(_SHORT, size=10_000, rate=80), _SLOW, needs_elasticsearch=True),
-    Scenario("points", 2, _points, replace(_SHORT, rate=60), replace(_MIDDLE, rate=60), needs_elasticsearch=True),
+    Scenario("points", 2, _points, replace(_SHORT, rate=20), replace(_MIDDLE, rate=45), needs_elasticsearch=True),
     Scenario("freezes", 3, _freezes, _SHORT, replace(_MIDDLE, rate=250)),
     Scenario("rogues", 4, _rogues, _SHORT, replace(_MIDDLE, rate=400)),
     Scenario(
