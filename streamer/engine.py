@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from streamer.correlate import Clocks, CorrelateLimits, Correlator, Counters, RestoreReport, Told
 from streamer.decode import Decoded, Decoder, Source
 from streamer.detect import Detector, RuleFailure
+from streamer.detect.intake import IntakeCounters, newest_stamp, tells, timed
 from streamer.model import Alert, DeadLetter, Event, Firing, Match, Notice, Record
 from streamer.ports import Partition
 from streamer.sigma.rules import RuleSet
@@ -53,25 +54,15 @@ class Output:
 
 
 @dataclass(slots=True)
-class EngineCounters:
+class EngineCounters(IntakeCounters):
     """How much passed through, since the engine was made.
 
     Attributes:
-        events: by log source category (``service`` where an event has no category of its own).
-        dead_letters: by reason.
-        matches, firings, alerts: by rule key.
-        skipped: records that were understood and carry nothing to look at.
+        firings, alerts: by rule key.
     """
 
-    records: int = 0
-    bytes: int = 0
-    skipped: int = 0
-    events: Counter[str] = field(default_factory=Counter)
-    dead_letters: Counter[str] = field(default_factory=Counter)
-    matches: Counter[str] = field(default_factory=Counter)
     firings: Counter[str] = field(default_factory=Counter)
     alerts: Counter[str] = field(default_factory=Counter)
-    failures: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +150,8 @@ class Engine:
         output = Output()
         decoded = self._decoders[partition].flush()
         self._touched.add(partition)
-        self._count(decoded, output)
-        for match in self._detect(list(decoded.events), output):
+        self._take(decoded, output)
+        for match in self._detect(decoded.events, output):
             self._tell(self.correlator.feed(match), output)
         self.clocks.end(partition)
         if self.clocks.all_ended():
@@ -250,44 +241,27 @@ class Engine:
         other._unstored = self._unstored | unstored  # noqa: SLF001
         return other, report
 
-    def _count(self, decoded: Decoded, output: Output) -> None:
-        self.counters.skipped += decoded.skipped
-        for event in decoded.events:
-            self.counters.events[event.logsource.service or event.logsource.category] += 1
-        for letter in decoded.dead_letters:
-            self.counters.dead_letters[letter.reason] += 1
+    def _take(self, decoded: Decoded, output: Output) -> None:
+        self.counters.decoded(decoded)
         output.dead_letters += decoded.dead_letters
 
-    def _detect(self, events: Sequence[Event], output: Output) -> list[Match]:
+    def _detect(self, events: Sequence[Event], output: Output) -> tuple[Match, ...]:
         detected = self._detector.detect(events)
-        for match in detected.matches:
-            self.counters.matches[match.rule] += 1
-        for failure in detected.failures:
-            self.counters.failures[failure.rule] += 1
+        self.counters.detected(detected)
         output.failures += detected.failures
-        return list(detected.matches)
+        return detected.matches
 
     def _read(self, record: Record, output: Output) -> _Arrival:
         """Decode one record and let it move its partition's clock."""
         partition = (record.position.source, record.position.partition)
         decoded = self._decoders[partition].decode(record)
         self._touched.add(partition)
-        self.counters.records += 1
-        self.counters.bytes += len(record.value)
-        self._count(decoded, output)
+        self.counters.read(record)
+        self._take(decoded, output)
         before_us = self.clocks.watermark()
-        events = tuple(self._timed(event, partition) for event in decoded.events)
-        stamps = [event.time_us for event in events if event.has_stamp and event.stamp_us is None]
-        stamp_us = max(stamps, default=None)
-        self.clocks.observe(partition, stamp_us, record.append_time_us)
-        return _Arrival(events, before_us)
-
-    def _timed(self, event: Event, partition: Partition) -> Event:
-        """An event without any time happened, as far as anybody can tell, when its neighbours did."""
-        if event.has_stamp or "no-time" not in event.flags:
-            return event
-        reached_us = self.clocks.reached(partition)
-        return event if reached_us is None else replace(event, time_us=reached_us)
+        events = timed(decoded.events, self.clocks.reached(partition))
+        self.clocks.observe(partition, newest_stamp(events), record.append_time_us)
+        return _Arrival(tuple(events), before_us)
 
     def _correlate(self, arrivals: Sequence[_Arrival], matches: Sequence[Match], output: Output) -> None:
         """Interleave matches with the watermark as it moved, record by record."""
@@ -301,7 +275,7 @@ class Engine:
             if pending == len(matches):
                 continue
             for event in arrival.events:
-                while pending < len(matches) and _tells(matches[pending], event):
+                while pending < len(matches) and tells(matches[pending], event):
                     self._bring_to(before_us, output)
                     self._tell(self.correlator.feed(matches[pending]), output)
                     pending += 1
@@ -327,7 +301,3 @@ class Engine:
 def _decoder_key(partition: Partition) -> bytes:
     name, number = partition
     return _DECODER + str(number).encode() + b"\x00" + name.encode()
-
-
-def _tells(match: Match, event: Event) -> bool:
-    return match.index == event.index and match.position == event.position

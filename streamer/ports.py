@@ -34,7 +34,7 @@ class Batch:
 
 
 class Reader(Protocol):
-    """Where records come from: files, standard input, Kafka topics."""
+    """Where records come from in the embedded mode: files, standard input, the audit webhook."""
 
     async def start(self, positions: Mapping[Partition, object]) -> None:
         """Open and go to the stored positions; a partition without one starts at its beginning.

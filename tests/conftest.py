@@ -16,6 +16,11 @@ from typing import TypeVar
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.correlate.properties.summary import (  # noqa: F401 (hooks)
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
 from tests.servers.certificates import Authority
 from tests.servers.download import MissingError
 from tests.servers.elasticsearch import ElasticsearchServer

@@ -12,8 +12,7 @@ from streamer.kafka.detections import DetectionsReader
 from streamer.kafka.gaps import Gap
 from streamer.kafka.ledger import POINTS, KafkaLedger
 from streamer.kafka.outlet import Outlet
-from streamer.kafka.raw_group import RawGroupReader
-from streamer.kafka.reader import KafkaReader, ReadLimits
+from streamer.kafka.raw_group import RawGroupReader, ReadLimits
 from streamer.kafka.records import Fetched
 from streamer.kafka.topics import TopicPlan, TopicProblem, check_topics, create_topics, plan_topics
 
@@ -27,7 +26,6 @@ __all__ = [
     "Gap",
     "KafkaConnection",
     "KafkaLedger",
-    "KafkaReader",
     "Outlet",
     "RawGroupReader",
     "ReadLimits",

@@ -1,14 +1,18 @@
 """Raw topics in, shared among processes: the reader of detect.
 
-Where :class:`~streamer.kafka.reader.KafkaReader` reads all partitions from positions that somebody else stores, this
-one reads the partitions that the group gives it, from the group's own offsets: detect keeps nothing that must agree
+It reads the partitions that the group gives it, from the group's own offsets: detect keeps nothing that must agree
 with them, and what comes twice is recognised behind it.
+
+The append time of a record is the broker's where the topic has ``message.timestamp.type=LogAppendTime``. With
+``CreateTime`` there is only the producer's stamp, which may be wrong; it is used, but never later than now. Set
+``LogAppendTime`` on raw topics: then a wrong clock of a shipper cannot hide behind its own stamp.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from aiokafka import TopicPartition
@@ -18,12 +22,30 @@ from streamer.kafka.connection import KafkaConnection
 from streamer.kafka.gaps import Gap
 from streamer.kafka.group import GroupOptions
 from streamer.kafka.offsets import Committed
-from streamer.kafka.reader import ReadLimits
 from streamer.kafka.records import as_record
 from streamer.model import Record
 from streamer.ports import Batch, Partition
 
 Partitions: TypeAlias = frozenset[Partition]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """Bounds of one batch and of what the client holds in memory.
+
+    Attributes:
+        records: most records of a batch.
+        bytes: a batch ends with the record that goes over this.
+        fetch_bytes: most bytes fetched ahead per partition, compressed.
+        refresh_s: how often new partitions are looked for, in seconds.
+        silence_s: after how many seconds without any answer of the broker reading fails with ``ServerError``.
+    """
+
+    records: int = 2_000
+    bytes: int = 16 * 1024 * 1024
+    fetch_bytes: int = 1024 * 1024
+    refresh_s: float = 30.0
+    silence_s: float = 15.0
 
 
 class RawGroupReader:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from streamer import __version__
+from streamer.ecs import DocumentContext
 from streamer.ecs.bodies import shortened
 from streamer.ecs.templates import INDEX_TEMPLATE
 from streamer.errors import SettingsError
@@ -41,6 +44,17 @@ def now_us() -> int:
 def is_embedded(settings: Settings) -> bool:
     """Whether one process with a store does everything, because not all sources are topics."""
     return any(source.kafka is None for source in settings.sources)
+
+
+def context_of(settings: Settings, created_us: int) -> DocumentContext:
+    """What the documents that are made now say of the installation that made them."""
+    elasticsearch = settings.elasticsearch
+    return DocumentContext(
+        instance=socket.gethostname(),
+        version=__version__,
+        created_us=created_us,
+        namespace=elasticsearch.namespace if elasticsearch else "default",
+    )
 
 
 def retention_of(settings: Settings) -> Retention:
@@ -150,17 +164,6 @@ async def refuse_wrong_topics(kafka: KafkaSettings, *, embedded: bool = True) ->
     if refused:
         hint = "`streamer setup` creates topics; it never changes existing ones"
         raise SettingsError("; ".join(problem.sentence for problem in refused), hint=hint)
-
-
-async def refuse_missing_topics(kafka: KafkaSettings, topics: Sequence[str]) -> None:
-    """The raw topics must be there before anything can be read.
-
-    Raises:
-        ServerError: Kafka is away, or one does not exist or may not be seen.
-    """
-    from streamer.kafka.topics import partitions_of  # noqa: PLC0415
-
-    await partitions_of(connection_of(kafka), topics)
 
 
 def elastic_connection_of(elasticsearch: ElasticsearchSettings) -> ElasticConnection:

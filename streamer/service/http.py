@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Final
 
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -17,6 +18,8 @@ from starlette.routing import Route
 from streamer.errors import SettingsError
 
 Checks = Callable[[], Mapping[str, bool]]
+STUCK_S: Final = 60.0
+"""A loop that has not turned for this long is not live."""
 
 
 def application(

@@ -13,7 +13,6 @@ There is no store: state, positions and alerts are in Kafka, and whoever is give
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 import uuid
 from collections.abc import Collection, Coroutine, Mapping, Sequence
@@ -21,22 +20,19 @@ from typing import Any, Final
 
 import structlog
 
-from streamer import __version__
 from streamer.correlate.flood import divided
-from streamer.ecs import DocumentContext
 from streamer.errors import SettingsError
 from streamer.kafka.connection import KafkaConnection
 from streamer.kafka.detections import DetectionsReader
 from streamer.kafka.ledger import KafkaLedger
 from streamer.kafka.outlet import Outlet
-from streamer.kafka.raw_group import RawGroupReader
-from streamer.kafka.reader import ReadLimits
+from streamer.kafka.raw_group import RawGroupReader, ReadLimits
 from streamer.kafka.transactions import Points
-from streamer.service.doors import BATCH_BYTES, connection_of, now_us, refuse_wrong_topics
-from streamer.service.http import HttpServer, application, listen
+from streamer.service.doors import BATCH_BYTES, connection_of, context_of, now_us, refuse_wrong_topics
+from streamer.service.http import STUCK_S, HttpServer, application, listen
 from streamer.service.kafka_metrics import kafka_registry
 from streamer.service.mode import Role
-from streamer.service.patience import Outage, end, until_it_works
+from streamer.service.patience import Outage, end, until_it_works, until_set
 from streamer.service.reload import RuleWatch
 from streamer.service.roles.composing import Composer, Topics
 from streamer.service.roles.correlate import CorrelateRole
@@ -55,8 +51,6 @@ from streamer.stages.detection import DetectStage
 from streamer.stages.partition import PartitionCore
 
 _log = structlog.get_logger("streamer.service")
-_STUCK_S: Final = 60.0
-"""A loop that has not turned for this long is not live."""
 _LAST_S: Final = 30.0
 """A stopping service waits no longer than this for one of its roles."""
 _HTTP_S: Final = 5.0
@@ -109,7 +103,7 @@ class _Service:
         beside = [asyncio.create_task(self._follow_rules(), name="rules")]
         if http is not None:
             beside.append(asyncio.create_task(http.run(), name="http"))
-        stopping = asyncio.create_task(_wait_for(stop), name="stop")
+        stopping = asyncio.create_task(until_set(stop), name="stop")
         try:
             if await self._topics_are_right(stopping):
                 await self._run_roles(stopping, beside)
@@ -220,7 +214,7 @@ class _Service:
                 rules, partition=number, partitions=kafka.partitions, limits=limits
             ),
             composer=lambda rules, number: Composer(
-                rules, self._topics, number, source=self._letters, context=self._context
+                rules, self._topics, number, source=self._letters, context=lambda: context_of(self._settings, now_us())
             ),
             numbers=CorrelateNumbers(),
             process=self._process,
@@ -232,15 +226,6 @@ class _Service:
     @property
     def _letters(self) -> str:
         return f"/streamer/{self._settings.cluster}"
-
-    def _context(self) -> DocumentContext:
-        elasticsearch = self._settings.elasticsearch
-        return DocumentContext(
-            instance=socket.gethostname(),
-            version=__version__,
-            created_us=now_us(),
-            namespace=elasticsearch.namespace if elasticsearch else "default",
-        )
 
     # -- being looked at --------------------------------------------------------------------------------------------
 
@@ -262,7 +247,7 @@ class _Service:
 
     def _live(self) -> Mapping[str, bool]:
         turned = [role.turned_s for role in (self.detect, self.correlate, self.index) if role is not None]
-        return {"loop": not self._started or time.monotonic() - min(turned) < _STUCK_S}
+        return {"loop": not self._started or time.monotonic() - min(turned) < STUCK_S}
 
     def _ready(self) -> Mapping[str, bool]:
         checks: dict[str, bool] = {"started": self._started}
@@ -280,7 +265,3 @@ def _ledger(connection: KafkaConnection, kafka: KafkaSettings, number: int, poin
 
 def _note_of(index: IndexRole) -> Any:
     return lambda: "; ".join(index.problems().values()) or "indexing"
-
-
-async def _wait_for(event: asyncio.Event) -> None:
-    await event.wait()

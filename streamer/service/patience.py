@@ -96,6 +96,11 @@ async def until_it_works(work: Callable[[], Awaitable[_T]], outage: Outage) -> _
             return result
 
 
+async def until_set(event: asyncio.Event) -> None:
+    """Wait for an event, as a task beside others."""
+    await event.wait()
+
+
 async def end(*tasks: asyncio.Task[Any]) -> None:
     """Cancel tasks and wait until they have ended; what they raised is not looked at.
 

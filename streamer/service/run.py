@@ -15,24 +15,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import socket
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
 
-from streamer import __version__
-from streamer.ecs import DocumentContext
 from streamer.engine import Engine
 from streamer.errors import ServerError
 from streamer.local.store import SqliteStore
 from streamer.model import Document
 from streamer.ports import Partition, Step
-from streamer.service.doors import couriers_of, feeds_of, open_store, refuse_wrong_topics, retention_of
-from streamer.service.http import HttpServer, application, listen
+from streamer.service.doors import context_of, couriers_of, feeds_of, open_store, refuse_wrong_topics, retention_of
+from streamer.service.http import STUCK_S, HttpServer, application, listen
 from streamer.service.mode import Role, roles_of
-from streamer.service.patience import Outage, until_it_works
+from streamer.service.patience import Outage, until_it_works, until_set
 from streamer.service.reload import RuleWatch
 from streamer.service.rule_files import RuleFiles
 from streamer.service.settings import Settings
@@ -42,8 +39,6 @@ from streamer.service.telemetry import drop_unread_failures, registry_of
 from streamer.sigma.rules import RuleSet
 
 _log = structlog.get_logger("streamer.service")
-_STUCK_S: Final = 60.0
-"""A loop that has not turned for this long is not live."""
 _LAST_STEP_S: Final = 30.0
 """A stopping service waits no longer than this for its running step."""
 _COUNT_EVERY_S: Final = 10.0
@@ -127,7 +122,7 @@ class _Service:
             self._feeds,
             store,
             sources=self._sources,
-            context=self._context,
+            context=lambda created_us: context_of(settings, created_us),
             told=self._tell,
         )
 
@@ -155,7 +150,7 @@ class _Service:
     async def _until_done(self, stop: asyncio.Event, parts: Sequence[asyncio.Task[None]]) -> None:
         """Until the input ends or ``stop`` is set; a part that fails, or ends, fails the service."""
         work = asyncio.create_task(self._work(stop), name="steps")
-        stopping = asyncio.create_task(_wait_for(stop), name="stop")
+        stopping = asyncio.create_task(until_set(stop), name="stop")
         try:
             await asyncio.wait({work, stopping, *parts}, return_when=asyncio.FIRST_COMPLETED)
             if stopping.done() and self._started:
@@ -226,15 +221,6 @@ class _Service:
             courier.wake()
         self._told(documents)
 
-    def _context(self, created_us: int) -> DocumentContext:
-        elasticsearch = self._settings.elasticsearch
-        return DocumentContext(
-            instance=socket.gethostname(),
-            version=__version__,
-            created_us=created_us,
-            namespace=elasticsearch.namespace if elasticsearch else "default",
-        )
-
     def _http(self) -> HttpServer | None:
         http = self._settings.http
         if not http.enabled:
@@ -264,16 +250,12 @@ class _Service:
     def _live(self) -> Mapping[str, bool]:
         # Making an engine anew from a large state takes its time, in a thread.
         is_made_anew = not self._started or self._steps.is_restoring
-        return {"loop": is_made_anew or time.monotonic() - self._steps.turned_s < _STUCK_S}
+        return {"loop": is_made_anew or time.monotonic() - self._steps.turned_s < STUCK_S}
 
     def _ready(self) -> Mapping[str, bool]:
         checks = {"started": self._started, "store": not self._steps.storing.is_on}
         checks |= {feed.outage.what: not feed.outage.is_on for feed in self._feeds.feeds}
         return checks | {courier.name: courier.connected and not courier.outage.is_on for courier in self._couriers}
-
-
-async def _wait_for(event: asyncio.Event) -> None:
-    await event.wait()
 
 
 def _beginning(store: SqliteStore) -> tuple[Mapping[bytes, bytes], Mapping[Partition, object]]:

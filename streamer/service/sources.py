@@ -16,6 +16,7 @@ from streamer.errors import ServerError
 from streamer.model import Notice
 from streamer.ports import Batch, Partition, Reader
 from streamer.service.patience import Backoff, Outage, until_it_works
+from streamer.service.quiet import Quiet
 from streamer.service.settings import Settings, SourceSettings
 
 WEBHOOK_BYTES: Final = 16_000_000
@@ -94,6 +95,7 @@ class Feed:
         positions: where reading goes on after the last step that was stored.
         outage: whether its server is away.
         backoff: how it is waited for.
+        quiet: how long its partitions have had nothing to say.
     """
 
     reader: Reader
@@ -102,6 +104,7 @@ class Feed:
     positions: dict[Partition, object]
     outage: Outage
     backoff: Backoff = field(default_factory=Backoff)
+    quiet: Quiet = field(default_factory=Quiet)
     running: bool = False
 
     def stored(self, positions: Mapping[Partition, object]) -> None:
@@ -136,6 +139,12 @@ class Feed:
         self.backoff.reset()
         return batch
 
+    def listen(self, batch: Batch | None) -> None:
+        """After a read. A partition at work, or whose server is away, is not quiet: it holds the watermark."""
+        read = batch or Batch()
+        heard = {(record.position.source, record.position.partition) for record in read.records}
+        self.quiet.listen(read.at_end, heard, time.monotonic())
+
 
 class Feeds:
     """Several readers side by side. One that waits does not hold up another.
@@ -147,7 +156,6 @@ class Feeds:
     def __init__(self, feeds: Sequence[Feed]) -> None:
         self.feeds = tuple(feeds)
         self._pending: dict[asyncio.Task[Batch | None], Feed] = {}
-        self._quiet_since: dict[Partition, float] = {}
 
     async def start(self) -> None:
         """Start all; waits for servers that are away. Raises ``StateError`` and ``SettingsError``."""
@@ -182,28 +190,15 @@ class Feeds:
             if task in done:
                 del self._pending[task]
                 batch = task.result()
-                self._listen(feed, batch)
+                feed.listen(batch)
                 if batch is not None:
                     batches.append(batch)
         return batches
 
-    def _listen(self, feed: Feed, batch: Batch | None) -> None:
-        at_end = batch.at_end if batch else frozenset()
-        heard = {(record.position.source, record.position.partition) for record in batch.records} if batch else set()
-        # At work, or its server is away: it holds the watermark.
-        for partition in [quiet for quiet in self._quiet_since if quiet[0] in feed.names and quiet not in at_end]:
-            del self._quiet_since[partition]
-        now_s = time.monotonic()
-        for partition in at_end:
-            if partition in heard:
-                self._quiet_since[partition] = now_s
-            else:
-                self._quiet_since.setdefault(partition, now_s)
-
     def quiet_for_s(self, partition: Partition) -> float:
         """How long the reader has stood at the end of this partition; 0 if it does not."""
-        since_s = self._quiet_since.get(partition)
-        return 0.0 if since_s is None else time.monotonic() - since_s
+        now_s = time.monotonic()
+        return max((feed.quiet.quiet_for_s(partition, now_s) or 0.0 for feed in self.feeds), default=0.0)
 
     def stored(self, positions: Mapping[Partition, object]) -> None:
         """A step with these positions was stored."""

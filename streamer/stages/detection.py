@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from streamer.correlate import Counters, PartitionClock
-from streamer.decode import Decoded, Decoder, Source
+from streamer.decode import Decoder, Source
 from streamer.detect import Detector, RuleFailure
+from streamer.detect.intake import IntakeCounters, newest_stamp, tells, timed
 from streamer.model import DeadLetter, Event, Match, Record
 from streamer.ports import Partition
 from streamer.sigma.rules import RuleSet
@@ -37,25 +38,14 @@ class DetectOutput:
 
 
 @dataclass(slots=True)
-class DetectCounters:
+class DetectCounters(IntakeCounters):
     """How much passed through, since the stage was made.
 
     Attributes:
-        events: by log source category (``service`` where an event has no category of its own).
-        dead_letters: by reason.
-        matches, failures: by rule key.
         addressed: by correlation.
-        skipped: records that were understood and carry nothing to look at.
         correlation: matches without a key or a value, and keys left out, by correlation.
     """
 
-    records: int = 0
-    bytes: int = 0
-    skipped: int = 0
-    events: Counter[str] = field(default_factory=Counter)
-    dead_letters: Counter[str] = field(default_factory=Counter)
-    matches: Counter[str] = field(default_factory=Counter)
-    failures: Counter[str] = field(default_factory=Counter)
     addressed: Counter[str] = field(default_factory=Counter)
     correlation: Counters = field(default_factory=Counters)
 
@@ -234,7 +224,7 @@ class DetectStage:
             carriers += [carrier] * len(found)
         pending = 0
         for match in self._detect(events, output):
-            while not _tells(match, events[pending]):
+            while not tells(match, events[pending]):
                 pending += 1
             if not carriers[pending].was_sent:
                 self._address(match, carriers[pending], output)
@@ -267,29 +257,17 @@ class DetectStage:
         """Decode one record and let it move its partition's clock."""
         reading = self._readings[record.position.source, record.position.partition]
         decoded = reading.decoder.decode(record)
-        self.counters.records += 1
-        self.counters.bytes += len(record.value)
-        self._count(decoded, output)
-        events = [_timed(event, reading.clock) for event in decoded.events]
-        reading.note(record, events)
-        stamps = [event.time_us for event in events if event.has_stamp and event.stamp_us is None]
-        reading.clock.observe(max(stamps, default=None), record.append_time_us)
-        return events
-
-    def _count(self, decoded: Decoded, output: DetectOutput) -> None:
-        self.counters.skipped += decoded.skipped
-        for event in decoded.events:
-            self.counters.events[event.logsource.service or event.logsource.category] += 1
-        for letter in decoded.dead_letters:
-            self.counters.dead_letters[letter.reason] += 1
+        self.counters.read(record)
+        self.counters.decoded(decoded)
         output.dead_letters += decoded.dead_letters
+        events = timed(decoded.events, reading.clock.event_us)
+        reading.note(record, events)
+        reading.clock.observe(newest_stamp(events), record.append_time_us)
+        return events
 
     def _detect(self, events: Sequence[Event], output: DetectOutput) -> tuple[Match, ...]:
         detected = self._detector.detect(events)
-        for match in detected.matches:
-            self.counters.matches[match.rule] += 1
-        for failure in detected.failures:
-            self.counters.failures[failure.rule] += 1
+        self.counters.detected(detected)
         output.failures += detected.failures
         return detected.matches
 
@@ -302,14 +280,3 @@ class DetectStage:
                 at = (addressed.meaning, match.cluster)
                 self._beginnings[at] = min(match.time_us, self._beginnings.get(at, match.time_us))
             output.addressed.append(sent)
-
-
-def _timed(event: Event, clock: PartitionClock) -> Event:
-    """An event without any time happened, as far as anybody can tell, when its neighbours did."""
-    if event.has_stamp or "no-time" not in event.flags or clock.event_us is None:
-        return event
-    return replace(event, time_us=clock.event_us)
-
-
-def _tells(match: Match, event: Event) -> bool:
-    return match.index == event.index and match.identity == event.identity and match.position == event.position

@@ -151,20 +151,21 @@ class Sightings:
         return sorted(identity for identity, found in places.items() if len(found) > 1)
 
 
-class Subscriber(Background):
-    """Reads a topic ``read_committed`` from its beginning, without a group, and never forgets how far it came."""
+class Follower(Background):
+    """Reads partitions of a topic from their beginning, without a group, and never forgets how far it came."""
+
+    isolation = "read_uncommitted"
 
     def __init__(self, address: str, topic: str, partitions: int) -> None:
         super().__init__()
         self._address, self._topic = address, topic
         self._next = dict.fromkeys(range(partitions), 0)
-        self.sightings = Sightings()
 
     async def _run(self) -> None:
         while not self._stop.is_set():
             consumer = AIOKafkaConsumer(
                 bootstrap_servers=self._address,
-                isolation_level="read_committed",
+                isolation_level=self.isolation,
                 auto_offset_reset="earliest",
                 enable_auto_commit=False,
             )
@@ -184,10 +185,23 @@ class Subscriber(Background):
         while not self._stop.is_set():
             for tp, records in (await consumer.getmany(timeout_ms=300)).items():
                 for record in records:
+                    self._next[tp.partition] = record.offset + 1
                     self._saw(tp.partition, record)
 
     def _saw(self, partition: int, record: Any) -> None:
-        self._next[partition] = record.offset + 1
+        raise NotImplementedError
+
+
+class Subscriber(Follower):
+    """Somebody who reads alerts as the contract says: ``read_committed``."""
+
+    isolation = "read_committed"
+
+    def __init__(self, address: str, topic: str, partitions: int) -> None:
+        super().__init__(address, topic, partitions)
+        self.sightings = Sightings()
+
+    def _saw(self, partition: int, record: Any) -> None:
         identity = headers_of(record).get("ce_id", "")
         sighting = Sighting(partition, record.offset, identity, time.monotonic(), record.timestamp)
         self.sightings.seen.append(sighting)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from typing import Any
 
 from streamer.errors import StreamerError
 from streamer.ports import Partition
 from streamer.stages import wire
 from streamer.stages.wire import RanksTold, RankTold, SourcesTold, SourceTold
-from tests.chaos.feed import Background, end
+from tests.chaos.feed import Follower
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,37 +65,17 @@ class Account:
         return None
 
 
-class Listener(Background):
+class Listener(Follower):
     """Reads the first partition of the detections, in which everything told to all stands."""
 
     def __init__(self, address: str, topic: str) -> None:
-        super().__init__()
-        self._address, self._topic = address, topic
-        self._next = 0
+        super().__init__(address, topic, partitions=1)
         self.account = Account()
         self.unreadable = 0
 
-    async def _run(self) -> None:
-        while not self._stop.is_set():
-            consumer = AIOKafkaConsumer(bootstrap_servers=self._address, enable_auto_commit=False)
-            try:
-                await consumer.start()
-                await self._follow(consumer)
-            except (KafkaError, OSError):
-                await asyncio.sleep(0.3)
-            finally:
-                await end(consumer)
-
-    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
-        tp = TopicPartition(self._topic, 0)
-        consumer.assign([tp])
-        consumer.seek(tp, self._next)
-        while not self._stop.is_set():
-            for records in (await consumer.getmany(timeout_ms=300)).values():
-                for record in records:
-                    self._next = record.offset + 1
-                    if not record.key:
-                        self._hear(record.value, record.timestamp)
+    def _saw(self, partition: int, record: Any) -> None:
+        if not record.key:
+            self._hear(record.value, record.timestamp)
 
     def _hear(self, value: bytes, at_ms: int) -> None:
         try:

@@ -9,22 +9,11 @@ from collections import Counter
 
 import pytest
 
-from tests.chaos.broker import ProxiedKafka
 from tests.chaos.door import ElasticDoor
 from tests.chaos.feed import Shipper, Sighting, Sightings, Subscriber
 from tests.chaos.workload import PARTITIONS, Workload
 from tests.servers.elasticsearch import request
 from tests.servers.topics import make_topic, produce, read_committed
-
-
-@pytest.fixture(scope="module")
-def kafka():
-    server = ProxiedKafka()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
 
 
 @pytest.mark.servers

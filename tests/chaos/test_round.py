@@ -7,7 +7,6 @@ doubled or wrong. A second one, with a rule of the protocol switched off, must b
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -18,18 +17,6 @@ from tests.chaos.crash import ALL_POINTS, INDEX_POINTS
 from tests.chaos.play import Plan, Play, Servers
 from tests.chaos.scenarios import SCENARIOS, passings
 from tests.servers.elasticsearch import ElasticsearchServer
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[ProxiedKafka]:
-    """A broker of our own: killing it disturbs nobody."""
-    server = ProxiedKafka()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
-
 
 pytestmark = pytest.mark.servers
 

@@ -22,13 +22,18 @@ async def installation(kafka_address: str, unique: str, tmp_path: Path) -> Insta
     return made
 
 
+async def happens_before_the_rule_comes(installation: Installation) -> None:
+    """What the rule would have found, and something that shows that it was read."""
+    for number in range(3):
+        await installation.write(secret_read(number, user="eve", namespace=f"n{number}"))
+    await installation.write(node_deleted(9))
+    await eventually(lambda: has_told(installation, NODE), "it does not run")
+    await asyncio.sleep(1)
+
+
 async def test_a_rule_that_comes_while_running_finds_what_happened_before_it_came(installation):
     async with installation.running() as service:
-        for number in range(3):
-            await installation.write(secret_read(number, user="eve", namespace=f"n{number}"))
-        await installation.write(node_deleted(9))
-        await eventually(lambda: has_told(installation, NODE), "it does not run")
-        await asyncio.sleep(1)
+        await happens_before_the_rule_comes(installation)
         installation.rules = RULES
         for role in (service.detect, service.correlate):
             role.reload(installation.loaded())
@@ -47,11 +52,7 @@ async def test_a_rule_that_comes_while_running_finds_what_happened_before_it_cam
 
 async def test_a_rule_that_comes_with_a_restart_finds_what_happened_before_it_came(installation):
     async with installation.running():
-        for number in range(3):
-            await installation.write(secret_read(number, user="eve", namespace=f"n{number}"))
-        await installation.write(node_deleted(9))
-        await eventually(lambda: has_told(installation, NODE), "it does not run")
-        await asyncio.sleep(1)
+        await happens_before_the_rule_comes(installation)
     installation.rules = RULES
     async with installation.running() as service:
         await eventually(lambda: has_told(installation, SPREAD), "the past was not shown to the new rule")

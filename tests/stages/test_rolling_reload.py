@@ -123,6 +123,18 @@ def states_absence(rule: CorrelationRule, rules: dict[str, CorrelationRule]) -> 
     return certain and all(states_absence(rules[name], rules) for name in rule.rules if name in rules)
 
 
+def go_over(cluster: Rolling, rng: random.Random, after: RuleSet) -> None:
+    """Run for a while, go over to other rules one by one, and run to the end."""
+    for _ in range(rng.choice((10, 20, 40))):
+        cluster.turn()
+    cluster.begin(after)
+    while cluster.waiting:
+        cluster.roll()
+        for _ in range(rng.choice((0, 1, 5, 10))):
+            cluster.turn()
+    cluster.finish(LATER)
+
+
 @pytest.mark.parametrize("part", range(4))
 @pytest.mark.parametrize("lane", ["calm", "rough"])
 def test_a_rolling_reload_tells_nothing_false_and_misses_nothing(lane: str, part: int) -> None:
@@ -144,14 +156,7 @@ def test_a_rolling_reload_tells_nothing_false_and_misses_nothing(lane: str, part
             tasks=rng.choice((1, 2)),
             troubles=TROUBLES[lane],
         )
-        for _ in range(rng.choice((10, 20, 40))):
-            cluster.turn()
-        cluster.begin(after)
-        while cluster.waiting:
-            cluster.roll()
-            for _ in range(rng.choice((0, 1, 5, 10))):
-                cluster.turn()
-        cluster.finish(LATER)
+        go_over(cluster, rng, after)
         story = f"seed {lane}/{seed}\n" + "\n".join([*texts.values(), "=====", *others.values(), *map(str, requests)])
         found = {identity_of(one): one for one in cluster.firings if one.rule not in SILENT}
         same = kept(before, after)
@@ -213,14 +218,7 @@ def test_after_a_rebuild_new_rules_tell_all_that_happened_and_look_back_to_the_b
             tasks=rng.choice((1, 2)),
             troubles=Troubles(deaths=0.2, quiet=0.5, repeats=0.2),
         )
-        for _ in range(rng.choice((10, 20, 40))):
-            cluster.turn()
-        cluster.begin(after)
-        while cluster.waiting:
-            cluster.roll()
-            for _ in range(rng.choice((0, 1, 5, 10))):
-                cluster.turn()
-        cluster.finish(LATER)
+        go_over(cluster, rng, after)
         story = f"seed rebuild/{seed}\n" + "\n".join([*others.values(), *map(str, requests)])
         new = wholly_new(after, kept(before, after))
         expected = {one for one in truth(after, requests) if one[0] in new}

@@ -27,13 +27,13 @@ from streamer.model import DeadLetter, Notice, Position, Record
 from streamer.ports import Batch, Partition
 from streamer.service.doors import now_us
 from streamer.service.patience import Backoff, Outage
+from streamer.service.quiet import Quiet
 from streamer.service.roles.attempts import Suspects
 from streamer.service.roles.composing import POISON
 from streamer.service.roles.costs import RuleCosts
 from streamer.service.roles.coverage import Reached
 from streamer.service.roles.findings import Findings, Sender
 from streamer.service.roles.numbers import DetectNumbers, add_counters
-from streamer.service.roles.quiet import Quiet
 from streamer.service.roles.raw_partitions import RawPartitions, say_what_changed
 from streamer.sigma.rules import RuleSet
 from streamer.stages.detection import DetectCounters, DetectStage

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from streamer.service.roles.quiet import Quiet
+from streamer.service.quiet import Quiet
 
 A, B = ("a", 0), ("b", 0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Set as AbstractSet
 
 from streamer.ports import Partition
@@ -11,10 +12,11 @@ class Quiet:
     """Since when each partition's reader has stood at the end of the log.
 
     A process that was frozen must not take the time it slept for silence: it may have lost its partitions meanwhile.
-    Silence begins anew after a turn that took longer than ``longest_turn_s``.
+    Silence begins anew after a turn that took longer than ``longest_turn_s``; by default it never does, for readers
+    whose partitions nobody else can have.
     """
 
-    def __init__(self, longest_turn_s: float) -> None:
+    def __init__(self, longest_turn_s: float = math.inf) -> None:
         self._longest_turn_s = longest_turn_s
         self._since_s: dict[Partition, float] = {}
         self._turned_s: float | None = None

@@ -1,4 +1,7 @@
-"""Prints, at the end of the run, how much the property tests went through."""
+"""Prints, at the end of the run, how much the property tests went through, whichever worker ran them.
+
+These are hooks of the whole run: ``tests/conftest.py`` has them, because whoever only hands out work loads no other.
+"""
 
 from __future__ import annotations
 
