@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from streamer.sigma import load_rules
 from tests.servers.process import mortal
@@ -103,6 +104,8 @@ class Installation:
         await admin.start()
         try:
             offsets = await admin.list_consumer_group_offsets(self.detect_group)
+        except GroupCoordinatorNotAvailableError:  # nobody has joined a group on this broker yet
+            return 0
         finally:
             await admin.close()
         return sum(max(0, entry.offset) for entry in offsets.values())
