@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format properties chaos servers bench lock schema clean
+.PHONY: help demo test check format properties day chaos servers bench lock schema clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ format: $(STAMP) ## format the code and apply the linter's safe fixes
 
 properties: $(STAMP) ## the long run of the property tests (CASES=20000 per lane)
 	@STREAMER_PROPERTY_CASES=$(or $(CASES),20000) $(BIN)/python -m pytest -q tests/correlate/properties tests/peers
+
+day: $(STAMP) ## a generated benign day and every attack chain woven into it (EVENTS=200000, SEED=1)
+	@$(BIN)/python -m tests.day --events $(or $(EVENTS),200000) --seed $(or $(SEED),1) --out $(or $(OUT),build/day) --check --chains
 
 chaos: $(STAMP) ## kills, freezes and outages (SCENARIO=all, LONG=1 for the figures in docs/reliability.md)
 	@deploy/need-java.sh

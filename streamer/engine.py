@@ -19,6 +19,7 @@ from streamer.correlate import Clocks, CorrelateLimits, Correlator, Counters, Re
 from streamer.decode import Decoded, Decoder, Source
 from streamer.detect import Detector, RuleFailure
 from streamer.detect.intake import IntakeCounters, newest_stamp, tells, timed
+from streamer.detect.watching import Watching
 from streamer.model import Alert, DeadLetter, Event, Firing, Match, Notice, Record
 from streamer.ports import Partition
 from streamer.sigma.rules import RuleSet
@@ -99,6 +100,7 @@ class Engine:
         self._detector = Detector(rules)
         self.correlator = Correlator(rules, self._limits, start_us=start_us, counters=correlated)
         self.clocks = Clocks()
+        self._watching = Watching(rules, self.counters)
         self._sources: dict[Partition, Source] = {}
         self._decoders: dict[Partition, Decoder] = {}
         self._stored_decoders: dict[Partition, bytes] = {}
@@ -117,6 +119,7 @@ class Engine:
             decoder.restore(stored)
             self._written[partition] = stored
         self._decoders[partition] = decoder
+        self._watching.expect(partition, source, is_file=is_file)
         self.clocks.expect(partition, lateness_us=source.lateness_us, is_file=is_file)
 
     def feed(self, records: Sequence[Record]) -> Output:
@@ -151,7 +154,7 @@ class Engine:
         decoded = self._decoders[partition].flush()
         self._touched.add(partition)
         self._take(decoded, output)
-        for match in self._detect(decoded.events, output):
+        for match in self._detect([*decoded.events, *self._watching.end(partition)], output):
             self._tell(self.correlator.feed(match), output)
         self.clocks.end(partition)
         if self.clocks.all_ended():
@@ -172,6 +175,7 @@ class Engine:
             if unfinished != self._written.get(partition, b""):
                 entries[_decoder_key(partition)] = unfinished or None
                 self._written[partition] = unfinished
+        entries |= self._watching.changes(self._touched)
         self._touched.clear()
         entries[_CLOCKS] = self.clocks.snapshot()
         return entries
@@ -190,6 +194,7 @@ class Engine:
             if unfinished:
                 entries[_decoder_key(partition)] = unfinished
         entries |= {_decoder_key(partition): stored for partition, stored in self._stored_decoders.items()}
+        entries |= self._watching.snapshot()
         entries[_CLOCKS] = self.clocks.snapshot()
         return entries
 
@@ -210,6 +215,7 @@ class Engine:
                     self._written[partition] = value
                 else:
                     self._stored_decoders[partition] = value
+        self._watching.restore(entries)
         inner = {key[len(_CORRELATOR) :]: value for key, value in entries.items() if key.startswith(_CORRELATOR)}
         return self.correlator.restore(inner, anew_us=self.clocks.newest())
 
@@ -235,6 +241,7 @@ class Engine:
         other._sources, other._decoders = self._sources, self._decoders  # noqa: SLF001 (one of us)
         other._stored_decoders, other._written = self._stored_decoders, self._written  # noqa: SLF001
         other._touched = self._touched  # noqa: SLF001
+        other._watching = self._watching.under(rules)  # noqa: SLF001
         report = other.correlator.restore(self.correlator.snapshot(), anew_us=self.clocks.newest())
         # Last, for it cannot be taken back: if anything above fails, this engine goes on.
         unstored = {_CORRELATOR + key: value for key, value in self.correlator.changes().items()}
@@ -261,6 +268,9 @@ class Engine:
         before_us = self.clocks.watermark()
         events = timed(decoded.events, self.clocks.reached(partition))
         self.clocks.observe(partition, newest_stamp(events), record.append_time_us)
+        health = self._watching.known.get(partition)
+        if health is not None:
+            events += health.read(record, decoded, events, self.clocks.reached(partition))
         return _Arrival(tuple(events), before_us)
 
     def _correlate(self, arrivals: Sequence[_Arrival], matches: Sequence[Match], output: Output) -> None:

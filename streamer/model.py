@@ -86,6 +86,8 @@ WEBSERVER: Final = LogSource("webserver", "kubernetes")
 CONTAINER_SPEC: Final = LogSource("container_spec", "kubernetes")
 RBAC_RULE: Final = LogSource("rbac_rule", "kubernetes")
 RBAC_SUBJECT: Final = LogSource("rbac_subject", "kubernetes")
+SOURCE_HEALTH: Final = LogSource("source_health", "streamer")
+"""What streamer says of its own sources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,8 @@ class Evidence:
     """What an alert may show of one event: an allow-list of fields, never a body, never a secret.
 
     Attributes:
-        kind: ``audit``, ``container_log``, ``webserver``, ``container_spec``, ``rbac_rule`` or ``rbac_subject``.
+        kind: ``audit``, ``container_log``, ``webserver``, ``container_spec``, ``rbac_rule``, ``rbac_subject`` or
+            ``source_health``.
         outcome: success, denied, error or unknown.
         summary: one sentence, bounded, already free of secrets and control characters.
         fields: nested allow-listed fields (dotted paths as nested dicts), bounded in size.

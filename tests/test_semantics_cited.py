@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "semantics.md"
 NUMBER = re.compile(r"\[([TIDKWCAG]\d+)\]")
-FAMILIES = {"T": 7, "I": 5, "D": 6, "K": 5, "W": 3, "C": 12, "A": 5, "G": 4}
+FAMILIES = {"T": 7, "I": 5, "D": 7, "K": 5, "W": 3, "C": 12, "A": 5, "G": 4}
 """How many sentences each family has; a page that loses one must not pass silently."""
 
 

@@ -85,13 +85,13 @@ def _allowed(role: str, kind: str, subject: str) -> str:
 
 
 def address_of(name: str) -> str:
-    """Where such a caller calls from; addresses of RFC 5737 only."""
+    """Where such a caller calls from: programs from inside the cluster, people from outside (RFC 5737)."""
     if name == "system:apiserver":
         return "::1"
     if name.startswith("system:serviceaccount:"):
-        return f"198.51.100.{128 + number(120, 'address', name)}"
+        return f"10.244.0.{128 + number(120, 'address', name)}"
     if name.startswith("system:") and name != "system:anonymous":
-        return "198.51.100.10"
+        return "10.0.0.10"
     return f"203.0.113.{16 + number(100, 'address', name)}"
 
 

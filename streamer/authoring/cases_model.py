@@ -57,13 +57,18 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Events, and all firings of the rule under test that they cause."""
+    """Events, and all firings of the rule under test that they cause.
+
+    Attributes:
+        files: whether the records stand in files, which end; else in topics, which fall silent.
+    """
 
     name: str
     place: Place
     pieces: tuple[Piece, ...]
     expect: tuple[Expected, ...]
     absent: tuple[tuple[str, Place], ...] = ()
+    files: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from streamer.sigma.rules import LEVELS
 from streamer.sigma.yamltree import Entry, Node, read_documents
 
 ROOT_KEYS: Final = ("rule", "start", "cluster", "lateness", "cases")
-CASE_KEYS: Final = ("name", "events", "expect", "absent")
+CASE_KEYS: Final = ("name", "files", "events", "expect", "absent")
 EXPECT_KEYS: Final = ("at", "key", "level")
 
 OpenText = Callable[[str], str]
@@ -160,8 +160,14 @@ class _Reader:
         if "expect" not in entries:
             hint = "list all firings of the rule, or write `expect: []`"
             self._bad(node.place, "the case does not say what to expect", hint)
-        pieces = self._events(entries.get("events"), name)
-        return Case(name, node.place, tuple(pieces), tuple(self._expect(entries.get("expect"))), self._absent(entries))
+        pieces = tuple(self._events(entries.get("events"), name))
+        expect = tuple(self._expect(entries.get("expect")))
+        return Case(name, node.place, pieces, expect, self._absent(entries), self._files(entries.get("files")))
+
+    def _files(self, entry: Entry | None) -> bool:
+        if entry is not None and not isinstance(entry.node.scalar, bool):
+            self._bad(entry.node.place, f"`files` must be true or false, this is {entry.node.kind()}")
+        return entry is not None and entry.node.scalar is True
 
     def _list(self, entry: Entry | None, what: str) -> list[Node]:
         if entry is None:
@@ -186,9 +192,18 @@ class _Reader:
                 self._bad(node.place, "the event has no time", "write `at: 0s`")
             if form is None or self._problems.errors() > before:
                 continue
-            making = Making(form, node, at_us, self._start_us, (self._path, case, number))
-            found += pieces_of(making, self._open_text, self._problems)
+            seed = (self._path, case, number)
+            found += pieces_of(Making(form, node, at_us, self._start_us, seed), self._open_text, self._problems)
+            every_us = self._length(node.entries.get("every"), 0)
+            for again in range(1, self._times(node)):
+                later_us = (self._start_us if at_us is None else at_us) + again * every_us
+                making = Making(form, node, later_us, self._start_us, (*seed, again))
+                found += pieces_of(making, self._open_text, self._problems)
         return found
+
+    def _times(self, node: Node) -> int:
+        entry = (node.entries or {}).get("times")
+        return entry.node.scalar if entry is not None and isinstance(entry.node.scalar, int) else 1
 
     def _expect(self, entry: Entry | None) -> list[Expected]:
         found: list[Expected] = []

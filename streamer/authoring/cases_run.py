@@ -1,19 +1,21 @@
 """Rule cases through the engine: once as written, and once in every arrangement that must not matter.
 
 What fires may depend on the events only, never on how their records arrive. So every case also runs with its records
-shuffled within lateness, told again, split over partitions, and with the engine thrown away and restored in between.
+shuffled within lateness, told again, split over partitions, in the envelopes of other shippers, and with the engine
+thrown away and restored in between.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from streamer.authoring.cases_compare import compare, difference, fired_of, moment
 from streamer.authoring.cases_fields import number
 from streamer.authoring.cases_model import Case, CaseFile, CaseResult, Piece
 from streamer.authoring.cases_rules import Chosen
+from streamer.authoring.cases_shippers import shipped_otherwise
 from streamer.decode import Source
 from streamer.decode.source import SourceKind
 from streamer.engine import Engine, Output
@@ -98,6 +100,15 @@ def _doubled(pieces: Sequence[Piece], lateness_us: int, partitions: int) -> list
     return sorted(told, key=lambda arrival: arrival.time_us)
 
 
+def _reshipped(pieces: Sequence[Piece], lateness_us: int, partitions: int) -> list[Arrival]:
+    """Every record in the envelope of another shipper, several of them in one case."""
+    wrapped = [
+        replace(piece, value=shipped_otherwise(piece.kind, piece.value, number(1_000, "shipper", place, piece.value)))
+        for place, piece in enumerate(pieces)
+    ]
+    return _as_written(wrapped, lateness_us, partitions)
+
+
 def _split(pieces: Sequence[Piece], lateness_us: int, partitions: int) -> list[Arrival]:
     """Partitions are read one after the other: the watermark waits for the slowest."""
     arrivals = [
@@ -116,6 +127,7 @@ _AS_WRITTEN: Final = Variant("as written", _as_written)
 VARIANTS: Final = (
     Variant("shuffled within lateness", _shuffled),
     Variant("told two or three times", _doubled),
+    Variant("in the envelopes of other shippers", _reshipped),
     Variant("split over partitions", _split, partitions=PARTITIONS),
     Variant("read with restarts from snapshots", _as_written, restore="snapshot"),
     Variant("shuffled and read with restarts from stored changes", _shuffled, restore="changes"),
@@ -126,21 +138,21 @@ def _play(case: Case, file: CaseFile, rules: RuleSet, variant: Variant, notes: l
     """All firings, in the order told; what explains surprises goes into ``notes``."""
     partitions = _partitions(file, variant)
     arrivals = variant.arrange(case.pieces, file.lateness_us, variant.partitions)
-    engine = _engine(rules, partitions)
+    engine = _engine(rules, partitions, case)
     stored: dict[bytes, bytes] = {}
     output = Output()
     every = max(1, len(arrivals) // RESTORES)
     offsets: dict[Partition, int] = {}
     for number_, arrival in enumerate(arrivals, start=1):
         partition: Partition = (arrival.piece.kind, arrival.partition)
-        offsets[partition] = offsets.get(partition, -1) + 1
-        position = Position(*partition, offsets[partition], is_file=False)
+        offsets[partition] = offsets.get(partition, int(case.files) - 1) + 1
+        position = Position(*partition, offsets[partition], is_file=case.files)
         named = arrival.piece.cluster
         headers = (("cluster", named.encode()),) if named else ()
-        record = Record(arrival.piece.value, position, arrival.time_us, headers)
+        record = Record(arrival.piece.value, position, None if case.files else arrival.time_us, headers)
         _gather(engine.feed([record]), output)
         if variant.restore and (number_ % every == 0 or number_ == len(arrivals)):
-            engine = _restarted(engine, stored, rules, partitions, variant.restore)
+            engine = _restarted(engine, stored, _engine(rules, partitions, case), variant.restore)
     for partition in partitions:
         _gather(engine.end(partition), output)
     notes += [f"record could not be read: {letter.reason}: {letter.detail}" for letter in output.dead_letters]
@@ -164,16 +176,14 @@ def _partitions(file: CaseFile, variant: Variant) -> dict[Partition, Source]:
     return found
 
 
-def _engine(rules: RuleSet, partitions: dict[Partition, Source]) -> Engine:
+def _engine(rules: RuleSet, partitions: dict[Partition, Source], case: Case) -> Engine:
     engine = Engine(rules)
     for partition, source in partitions.items():
-        engine.expect(partition, source, is_file=False)
+        engine.expect(partition, source, is_file=case.files)
     return engine
 
 
-def _restarted(
-    engine: Engine, stored: dict[bytes, bytes], rules: RuleSet, partitions: dict[Partition, Source], how: str
-) -> Engine:
+def _restarted(engine: Engine, stored: dict[bytes, bytes], fresh: Engine, how: str) -> Engine:
     if how == "changes":
         for key, value in engine.changes().items():
             if value is None:
@@ -182,6 +192,5 @@ def _restarted(
                 stored[key] = value
     else:
         stored = engine.snapshot()
-    fresh = _engine(rules, partitions)
     fresh.restore(stored)
     return fresh

@@ -10,8 +10,10 @@ from streamer.sigma.problems import Problems, nearest, one_of
 from streamer.sigma.yamltree import Entry, Node
 
 FORMS: Final = ("audit", "access", "log", "raw", "file")
-EVENT_KEYS: Final = ("at", "cluster", "fields", "kind", *FORMS)
+EVENT_KEYS: Final = ("at", "every", "times", "cluster", "fields", "kind", *FORMS)
 KINDS: Final = ("audit", "containers")
+MOST_TIMES: Final = 10_000
+"""How often one event of a case may be repeated."""
 
 _FORM_KEYS: Final = {
     "audit": (*cases_audit.KEYS, "fields"),
@@ -63,6 +65,7 @@ def check_event(node: Node, problems: Problems) -> str | None:
     kind = entries.get("kind")
     if kind is not None and (form not in {"raw", "file"} or kind.node.scalar not in KINDS):
         problems.error("bad-case", kind.place, "`kind` tells what `raw` and `file` hold", one_of(KINDS))
+    _check_repeated(entries, problems)
     inner = entries[form].node
     if form in _FORM_KEYS:
         _check_form(form, inner, problems)
@@ -72,6 +75,17 @@ def check_event(node: Node, problems: Problems) -> str | None:
         hint = "write the record in quotes, or as a mapping that becomes JSON"
         problems.error("bad-case", inner.place, f"`raw` is a record, this is {inner.kind()}", hint)
     return form
+
+
+def _check_repeated(entries: Mapping[str, Entry], problems: Problems) -> None:
+    """``every`` and ``times`` stand together."""
+    for key, other in (("every", "times"), ("times", "every")):
+        if key in entries and other not in entries:
+            problems.error("bad-case", entries[key].place, f"`{key}` stands without `{other}`", f"write `{other}: …`")
+    if "times" in entries:
+        node = entries["times"].node
+        if not isinstance(node.scalar, int) or isinstance(node.scalar, bool) or not 1 <= node.scalar <= MOST_TIMES:
+            problems.error("bad-case", node.place, f"`times` is a whole number from 1 to {MOST_TIMES}", "write `10`")
 
 
 def _check_form(form: str, node: Node, problems: Problems) -> None:

@@ -6,6 +6,7 @@ rules that work and that somebody will have to understand at night.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -75,8 +76,14 @@ class Checked:
         return sum(finding.severity == severity for finding in self.findings)
 
 
-def check(loaded: Loaded, *, advise: bool = True) -> Checked:
-    """Problems and, unless turned off, advice for loaded rules."""
+def check(loaded: Loaded, *, advise: bool = True, today: dt.date | None = None) -> Checked:
+    """Problems and, unless turned off, advice for loaded rules.
+
+    Args:
+        loaded: what was read.
+        advise: whether to say what could be better.
+        today: exceptions that ended before it are told.
+    """
     findings = [
         _located(
             Finding(
@@ -93,6 +100,8 @@ def check(loaded: Loaded, *, advise: bool = True) -> Checked:
     findings += [
         _located(finding, loaded.sources) for rule in loaded.rules.detections for finding in _idle(rule, loaded)
     ]
+    if today is not None:
+        findings += [_located(finding, loaded.sources) for finding in _ended(loaded, today)]
     if advise:
         findings += [_located(finding, loaded.sources) for finding in _advice(loaded)]
     findings.sort(key=lambda finding: finding.place)
@@ -100,6 +109,13 @@ def check(loaded: Loaded, *, advise: bool = True) -> Checked:
     unread = {problem.place.path for problem in loaded.problems if problem.code != "no-rules"} - set(loaded.sources)
     files = len(loaded.sources) + len(unread)
     return Checked(tuple(findings), files, len(loaded.rules.detections), len(loaded.rules.correlations))
+
+
+def _ended(loaded: Loaded, today: dt.date) -> Iterator[Finding]:
+    for entry in loaded.allow:
+        if entry.until is not None and entry.until_place is not None and entry.until < today:
+            message = f"`{entry.name}` has ended: it covers nothing that happens now"
+            yield Finding("warning", "ended-allow", entry.until_place, message, "remove it, or give it a new day")
 
 
 def _located(finding: Finding, sources: Mapping[str, str]) -> Finding:

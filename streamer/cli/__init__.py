@@ -27,6 +27,7 @@ VERBS: Final = (
     "replay",
     "check",
     "test",
+    "coverage",
     "run",
     "alerts",
     "dead-letters",

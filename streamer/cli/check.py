@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from pathlib import Path
 from typing import Annotated
 
 import orjson
 import typer
+from rich.text import Text
 
 from streamer.authoring.check import Checked
 from streamer.authoring.check import check as check_rules
-from streamer.cli.problems import print_findings, totals
+from streamer.cli.problems import allowed_lines, print_findings, totals
 from streamer.cli.rules_in_force import placeholder_values
 from streamer.cli.style import messages, output
 from streamer.service.rule_files import rule_paths
@@ -24,6 +27,9 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per finding on standard output.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as problems, too.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No advice, only what is wrong.")] = False,
+    allow: Annotated[
+        Path | None, typer.Option(help="Exceptions of your site, checked with them.", metavar="FILE")
+    ] = None,
     placeholder: Annotated[
         list[str] | None, typer.Option(help="Values for |expand: name=value,value. Repeatable.", metavar="NAME=VALUES")
     ] = None,
@@ -32,10 +38,10 @@ def check(
 
     Exit code: 0 all rules can be used, 1 problems were found, 2 there is nothing to check.
 
-    Example: streamer check rules/ my-rules/
+    Example: streamer check rules/ my-rules/ --allow allow.yml
     """
-    loaded = load_rules(rule_paths(paths or []), placeholders=placeholder_values(placeholder or []))
-    checked = check_rules(loaded, advise=not quiet)
+    loaded = load_rules(rule_paths(paths or []), placeholders=placeholder_values(placeholder or []), allow=allow)
+    checked = check_rules(loaded, advise=not quiet, today=dt.datetime.now(dt.UTC).date())
     if as_json:
         console = output()
         for finding in checked.findings:
@@ -45,6 +51,8 @@ def check(
         print_findings(checked, output(), severities=("error", "warning", "advice"))
         if checked.findings:
             output().print()
+        for line in allowed_lines(loaded):
+            output().print(Text(line), soft_wrap=True)
         output().print(totals(checked), soft_wrap=True)
     raise typer.Exit(_exit_code(checked, strict=strict))
 

@@ -92,7 +92,7 @@ def _show_settings(console: Console, settings: Settings, config: Path | None) ->
 def _rules(settings: Settings) -> tuple[Finding, int]:
     """Whether the rules can be used, and the longest time span of any, in microseconds."""
     try:
-        loaded = load_rules(rule_paths(settings.rules), placeholders=settings.placeholders)
+        loaded = load_rules(rule_paths(settings.rules), placeholders=settings.placeholders, allow=settings.allow)
     except SettingsError as error:
         return wrong(error.message, error.hint), 0
     correlations = loaded.rules.correlations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from rich.cells import cell_len
@@ -10,6 +11,8 @@ from rich.text import Text
 
 from streamer.authoring.check import Checked, Finding, Severity
 from streamer.cli.style import DIM, SEVERITIES
+from streamer.detect.redaction import clean, cut
+from streamer.sigma import Loaded
 
 
 def print_findings(checked: Checked, console: Console, *, severities: Iterable[str] = ("error", "warning")) -> None:
@@ -46,6 +49,16 @@ def _lines(finding: Finding) -> list[Text]:
         hint.append(finding.hint)
         lines.append(hint)
     return lines
+
+
+def allowed_lines(loaded: Loaded) -> list[str]:
+    """One line per exception of the site: its name, how many rules it touches, until when, and why."""
+    counts = Counter(item.entry for rule in loaded.rules.detections for item in rule.allowed)
+    return [
+        f"allowed: {clean(entry.name)}: {_counted(counts[entry.name], 'rule')}"
+        f"{f' until {entry.until}' if entry.until else ''} ({cut(clean(entry.reason), 200)})"
+        for entry in loaded.allow
+    ]
 
 
 def totals(checked: Checked) -> str:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -62,6 +63,7 @@ def replay(  # noqa: PLR0913, PLR0917 - one argument per option
     placeholder: Annotated[
         list[str] | None, typer.Option(help="Values for |expand. Repeatable.", metavar="NAME=VALUES")
     ] = None,
+    allow: Annotated[Path | None, typer.Option(help="Exceptions of your site.", metavar="FILE")] = None,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Run without rules that cannot be used.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary.")] = False,
 ) -> None:
@@ -75,7 +77,8 @@ def replay(  # noqa: PLR0913, PLR0917 - one argument per option
     """
     if as_json and firings:
         raise SettingsError("--json and --firings both want standard output", hint="give one of them")
-    in_force = rules_in_force(rules or [], placeholders=placeholder_values(placeholder or []), skip_broken=skip_broken)
+    values = placeholder_values(placeholder or [])
+    in_force = rules_in_force(rules or [], placeholders=values, skip_broken=skip_broken, allow=allow)
     opened = [open_recording(name, kind) for name in dict.fromkeys(files)]
     history = [open_recording(name, kind) for name in dict.fromkeys(baseline or []) if name not in files]
     if not quiet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import typer
 
@@ -16,7 +17,11 @@ from streamer.sigma.rules import RuleSet
 
 
 def rules_in_force(
-    given: Sequence[str], *, placeholders: Mapping[str, Sequence[str]] | None = None, skip_broken: bool = False
+    given: Sequence[str],
+    *,
+    placeholders: Mapping[str, Sequence[str]] | None = None,
+    skip_broken: bool = False,
+    allow: Path | None = None,
 ) -> RuleSet:
     """Load rules for running.
 
@@ -24,8 +29,9 @@ def rules_in_force(
         given: values of ``--rules``.
         placeholders: values by name, for ``|expand``.
         skip_broken: run with what is left; else any broken rule stops the verb with exit code 2.
+        allow: file with exceptions of the site.
     """
-    loaded = load_rules(rule_paths(given), placeholders=placeholders or {})
+    loaded = load_rules(rule_paths(given), placeholders=placeholders or {}, allow=allow)
     broken = [problem for problem in loaded.problems if problem.severity == "error"]
     if broken:
         print_findings(check(loaded, advise=False), messages())

@@ -82,7 +82,9 @@ def run(  # noqa: PLR0913, PLR0917 (each is an option of the verb)
         command_line["http"] = {"enabled": False}
     settings = load_settings(config, command_line=command_line)
     configure_log(settings.log.level)
-    loaded = rules_in_force(settings.rules, placeholders=settings.placeholders, skip_broken=settings.skip_broken)
+    loaded = rules_in_force(
+        settings.rules, placeholders=settings.placeholders, skip_broken=settings.skip_broken, allow=settings.allow
+    )
     service.run(settings, loaded, _teller(settings), roles=role or ())
 
 

@@ -51,6 +51,7 @@ def counted(count: int, what: str) -> str:
 def print_summary(console: Console, tally: Tally, engine: Engine, rules: RuleSet, *, elapsed_s: float) -> None:
     """Rules that matched anything, then records, dead letters and notices."""
     show(console, _rules(tally, engine, rules))
+    _print_allowed(console, engine)
     _print_records(console, tally, engine, elapsed_s)
     for notice in tally.notices[:SHOWN_NOTICES]:
         console.print(Text(f"notice {notice.kind}: {clean(notice.detail)}", style="yellow"))
@@ -83,6 +84,16 @@ def _rules(tally: Tally, engine: Engine, rules: RuleSet) -> Table | Text:
             _number(late.get(key, 0)),
         )
     return table
+
+
+def _print_allowed(console: Console, engine: Engine) -> None:
+    """What exceptions of the site covered, by entry."""
+    entries: Counter[str] = Counter()
+    for (entry, _), count in engine.counters.allowed.items():
+        entries[entry] += count
+    if entries:
+        said = ", ".join(f"{clean(entry)} {count:,}" for entry, count in entries.most_common())
+        console.print(Text(f"\nallowed: {said}", style=DIM), soft_wrap=True)
 
 
 def _number(count: int) -> Text:

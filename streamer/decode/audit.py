@@ -12,7 +12,7 @@ import orjson
 
 from streamer.decode.gathering import Gathering, When
 from streamer.decode.identity import audit_identity, derived_identity
-from streamer.decode.joins import ISSUED, REASON, authorized_by_of, issued_of, pod_of
+from streamer.decode.joins import ISSUED, REASON, authorized_by_of, certificate_of, issued_of, mutated_by, pod_of
 from streamer.decode.line import text_at
 from streamer.decode.patches import is_partly_told, written_object
 from streamer.decode.podspecs import kind_of
@@ -35,7 +35,7 @@ from streamer.model import AUDIT, CONTAINER_SPEC, RBAC_RULE, RBAC_SUBJECT, UNKNO
 _DERIVED: Final = frozenset(
     {
         *("cluster", "source", "outcome", "actor", "workload", "exec", "truncated", "body_unknown"),
-        *("container", "rule", "subject", "role", "pod", "issued", "authorized_by", "body_unrecorded"),
+        *("container", "rule", "subject", "role", "pod", "issued", "authorized_by", "admission", "body_unrecorded"),
     }
 )
 _API: Final = "audit.k8s.io/"
@@ -226,9 +226,16 @@ def _add_joins(raw: dict[str, Any]) -> None:
             raw["authorized_by"] = allowed_by
         if ISSUED in annotations and (issued := issued_of(annotations)) is not None:
             raw["issued"] = issued
+        if mutating := mutated_by(annotations):
+            raw["admission"] = {"mutated_by": mutating}
     ref = raw.get("objectRef")
-    if isinstance(ref, dict) and ref.get("resource") == "pods" and (pod := pod_of(raw, ref)) is not None:
+    if not isinstance(ref, dict):
+        return
+    resource = ref.get("resource")
+    if resource == "pods" and (pod := pod_of(raw, ref)) is not None:
         raw["pod"] = pod
+    elif resource == "certificatesigningrequests" and (issued := certificate_of(raw)) is not None:
+        raw["issued"] = issued
 
 
 def _expand(raw: dict[str, Any], body: dict[str, Any], *, complete: bool) -> tuple[list[_Element], bool]:

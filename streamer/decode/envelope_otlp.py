@@ -98,7 +98,7 @@ def kubernetes_in(about: dict[str, Any]) -> dict[str, Any]:
         "pod": {"name": about.get("k8s.pod.name"), "uid": about.get("k8s.pod.uid")},
         "container": {
             "name": about.get("k8s.container.name"),
-            "image": about.get("container.image.name"),
+            "image": _image_of(about),
             "id": about.get("container.id"),
         },
         "node": {"name": about.get("k8s.node.name")},
@@ -111,6 +111,16 @@ def kubernetes_in(about: dict[str, Any]) -> dict[str, Any]:
     }
     namespace = text_at(about, "k8s.namespace.name")
     return {"namespace": namespace, **found} if namespace else found
+
+
+def _image_of(about: dict[str, Any]) -> str | None:
+    """The image as a pod spec writes it: the name and the tag are attributes of their own (one, or a list of them)."""
+    name = text_at(about, "container.image.name")
+    tags = about.get("container.image.tags")
+    tag = text_at(about, "container.image.tag") or (tags[0] if isinstance(tags, list) and tags else None)
+    if not name or not isinstance(tag, str) or "@" in name or ":" in name.rpartition("/")[2]:
+        return name
+    return f"{name}:{tag}"
 
 
 def _items(value: Any) -> list[dict[str, Any]]:

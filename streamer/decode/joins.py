@@ -1,10 +1,13 @@
 """Exact joins: fields that name the thing itself, so that steps of an attack are linked by identity and not by time.
 
-Which pod a request is about; which workflow made a pod; which credential was issued; which binding allowed a request.
+Which pod a request is about; which workflow made a pod; which credential was issued; which binding allowed a request;
+which webhook configuration changed an object on its way in.
 """
 
 from __future__ import annotations
 
+import binascii
+import hashlib
 import re
 from functools import lru_cache
 from typing import Any, Final
@@ -22,12 +25,51 @@ _RBAC: Final = re.compile(
 )
 _LONGEST_REASON: Final = 2_000
 _WORKFLOW_LABEL: Final = "workflows.argoproj.io/workflow"
+_MUTATION: Final = "mutation.webhook.admission.k8s.io/"
+_MOST_MUTATIONS: Final = 64
+_LONGEST_MUTATION: Final = 1_000
+_LONGEST_CERTIFICATE: Final = 65_536
+_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 
 
 def issued_of(annotations: dict[str, Any]) -> dict[str, Any] | None:
     """``issued.*``: the credential that a token request was answered with, as its later use names it."""
     found = annotations.get(ISSUED)
     return {"credential_id": found} if found and isinstance(found, str) else None
+
+
+def certificate_of(raw: dict[str, Any]) -> dict[str, Any] | None:
+    """``issued.*`` of a certificate signing request: the credential id that users of the certificate will have.
+
+    The signer writes the certificate into the request's status; only levels that keep bodies show it. The API server
+    names a client certificate by the SHA-256 of its DER form (``k8s.io/apiserver`` ``request/x509``).
+    """
+    encoded = text_at(raw, "requestObject", "status", "certificate")
+    if not encoded or len(encoded) > _LONGEST_CERTIFICATE:
+        return None
+    try:
+        found = _PEM.search(binascii.a2b_base64(encoded))
+        der = binascii.a2b_base64(found[1]) if found else b""
+    except (binascii.Error, ValueError):
+        return None
+    return {"credential_id": f"X509SHA256={hashlib.sha256(der).hexdigest()}"} if der else None
+
+
+def mutated_by(annotations: dict[str, Any]) -> list[str]:
+    """``admission.mutated_by``: names of the webhook configurations that changed the object, at every level."""
+    told = [value for name, value in annotations.items() if name.startswith(_MUTATION)]
+    names = (_mutating(value) for value in told[:_MOST_MUTATIONS])
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def _mutating(value: Any) -> str | None:
+    if not isinstance(value, str) or len(value) > _LONGEST_MUTATION:
+        return None
+    try:
+        told = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return None
+    return text_at(told, "configuration") if dig(told, "mutated") is True else None
 
 
 def authorized_by_of(reason: Any) -> dict[str, Any] | None:

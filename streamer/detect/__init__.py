@@ -1,4 +1,4 @@
-"""Event to Match: the slow obvious evaluator, which is the definition."""
+"""Event to Match: the slow obvious evaluator, which is the definition, and an index that spares it most rules."""
 
 from __future__ import annotations
 

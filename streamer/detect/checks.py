@@ -84,11 +84,15 @@ def _is_text(check: Text, value: Any) -> bool:
     if not isinstance(value, (str, int, float)):
         return False
     text = scalar_text(value)
-    return matches_pattern(check.parts, text if check.cased else fold(text))
+    return matches_pattern(check.parts, text if check.cased else _folded(text))
 
 
 def matches_pattern(parts: tuple[str | Wild, ...], text: str) -> bool:
     """Whether the whole text fits the pattern. Both are folded already, or both are not."""
+    if len(parts) == 1 and isinstance(parts[0], str):
+        return text == parts[0]
+    if len(parts) == 3 and parts[0] is Wild.ANY and parts[2] is Wild.ANY and isinstance(parts[1], str):
+        return parts[1] in text
     if Wild.ONE in parts:
         return found_in(_pattern(parts), text)
     if Wild.ANY not in parts:
@@ -114,6 +118,12 @@ def matches_pattern(parts: tuple[str | Wild, ...], text: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=64)
+def _folded(text: str) -> str:
+    """One value is compared with many patterns one after the other."""
+    return fold(text)
+
+
 @lru_cache(maxsize=_CACHED)
 def _pattern(parts: tuple[str | Wild, ...]) -> Any:
     return compile_regex(regex_of_pattern(parts))
@@ -129,11 +139,19 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     return ipaddress.ip_network(text)
 
 
+@lru_cache(maxsize=_CACHED)
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """One address is compared with many networks, and few clients make most requests."""
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
 def _inside(network: str, text: str) -> bool:
     """An IPv4 address written as IPv6 (``::ffff:10.0.0.1``) is the IPv4 address."""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
+    address = _address(text)
+    if address is None:
         return False
     within = _network(network)
     if within.version == 4 and isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:

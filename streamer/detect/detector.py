@@ -1,22 +1,34 @@
 """Events in, matches out: every detection rule on every event whose log source it names.
 
-This is the plain road on which every predicate is evaluated in full. A faster one may go in front of it, as long as
-all it ever says is "cannot match"; rules and events come in batches so that it can.
+Every predicate is evaluated in full, but for rules of which :mod:`~streamer.detect.index` says that they cannot match.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from streamer.detect.evaluate import evaluate
+from streamer.detect.evaluate import evaluate, judge
 from streamer.detect.evidence import evidence_of, kind_of
-from streamer.detect.paths import extract
-from streamer.model import CONTAINER_SPEC, RBAC_RULE, RBAC_SUBJECT, Event, Evidence, LogSource, Match, Position, Scalar
+from streamer.detect.index import RuleIndex
+from streamer.detect.paths import Found, extract
+from streamer.model import (
+    CONTAINER_SPEC,
+    RBAC_RULE,
+    RBAC_SUBJECT,
+    SOURCE_HEALTH,
+    Event,
+    Evidence,
+    LogSource,
+    Match,
+    Position,
+    Scalar,
+)
 from streamer.sigma.rules import DetectionRule, RuleSet
 
-_EXPANDED: Final = frozenset({CONTAINER_SPEC, RBAC_RULE, RBAC_SUBJECT})
+_DERIVED: Final = frozenset({CONTAINER_SPEC, RBAC_RULE, RBAC_SUBJECT, SOURCE_HEALTH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,47 +55,55 @@ class Detected:
 
     Attributes:
         matches: in the order of the events, then of the rules.
+        allowed: what would have been matches, by exception of the site and rule.
     """
 
     matches: tuple[Match, ...] = ()
     failures: tuple[RuleFailure, ...] = ()
+    allowed: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 class Detector:
-    """Evaluates detection rules. Holds no state between events but a look-up of rules by log source."""
+    """Evaluates detection rules. Holds no state between events but an index of rules by log source."""
 
     def __init__(self, rules: RuleSet) -> None:
         self._rules = rules.detections
-        self._for: dict[LogSource, tuple[DetectionRule, ...]] = {}
+        self._for: dict[LogSource, RuleIndex] = {}
 
     def detect(self, events: Sequence[Event]) -> Detected:
         """All matches of a batch. Never raises on account of an event."""
         matches: list[Match] = []
         failures: list[RuleFailure] = []
+        allowed: Counter[tuple[str, str]] = Counter()
         for event in events:
             evidence: Evidence | None = None
-            for rule in self._rules_for(event.logsource):
+            seen: dict[str, Found] = {}
+            for rule in self._index(event.logsource).candidates(event.fields):
                 if event.stage_only and not rule.tests_stage:
                     continue
                 try:
-                    if evaluate(rule.predicate, event) is not True:
+                    if judge(rule.predicate, event, seen) is not True:
                         continue
                     values = {field: found for field in rule.extract if (found := extract(event.fields, field))}
                 except Exception as error:  # noqa: BLE001 - one rule's failure must not silence the others
                     failures.append(_failure(rule, event, error))
                     continue
                 try:
+                    entry = allowing(rule, event) if rule.allowed else None
+                    if entry is not None:
+                        allowed[entry, rule.meta.key] += 1
+                        continue
                     evidence = evidence or evidence_of(event)
-                except Exception as error:  # noqa: BLE001 - what cannot be shown has happened all the same
+                except Exception as error:  # noqa: BLE001 - what cannot be excused or shown has happened all the same
                     failures.append(_failure(rule, event, error))
-                    evidence = Evidence(kind_of(event), "unknown", "")
+                    evidence = evidence or Evidence(kind_of(event), "unknown", "")
                 matches.append(_match(rule, event, values, evidence))
-        return Detected(tuple(matches), tuple(failures))
+        return Detected(tuple(matches), tuple(failures), allowed)
 
-    def _rules_for(self, logsource: LogSource) -> tuple[DetectionRule, ...]:
+    def _index(self, logsource: LogSource) -> RuleIndex:
         found = self._for.get(logsource)
         if found is None:
-            found = tuple(rule for rule in self._rules if applies(rule.logsource, logsource))
+            found = RuleIndex([rule for rule in self._rules if applies(rule.logsource, logsource)])
             self._for[logsource] = found
         return found
 
@@ -91,13 +111,24 @@ class Detector:
 def applies(asked: LogSource, given: LogSource) -> bool:
     """Whether a rule for one log source sees events of another: every attribute it names is equal.
 
-    Events made of parts of other events are seen only by rules that name their category.
+    Events made of other events are seen only by rules that name their category.
     """
     return (
-        (asked.category == given.category or (not asked.category and given not in _EXPANDED))
+        (asked.category == given.category or (not asked.category and given not in _DERIVED))
         and asked.product in {"", given.product}
         and asked.service in {"", given.service}
     )
+
+
+def allowing(rule: DetectionRule, event: Event) -> str | None:
+    """The first exception of the site that certainly covers a match of this rule; what is unknown is not covered."""
+    for item in rule.allowed:
+        predicate = item.predicates.get(event.logsource)
+        if predicate is None or (item.until_us is not None and event.time_us >= item.until_us):
+            continue
+        if evaluate(predicate, event) is True:
+            return item.entry
+    return None
 
 
 def _failure(rule: DetectionRule, event: Event, error: Exception) -> RuleFailure:

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, assert_never
 
 from streamer.detect.checks import passes, relates, texts_to_compare
-from streamer.detect.paths import find
+from streamer.detect.paths import Found, find
 from streamer.model import CONTAINER_LOG, UNKNOWN, Event, Unknown
 from streamer.sigma.predicates import (
     AllOf,
     AnyOf,
     Check,
+    EveryTest,
     Exists,
     FieldsTest,
     FieldTest,
@@ -33,20 +34,62 @@ MAX_PAIRS: Final = 100_000
 
 def evaluate(predicate: Predicate, event: Event) -> bool | Unknown:
     """Whether an event satisfies a predicate; a rule matches only on ``True``."""
-    if isinstance(predicate, AllOf):
-        return _all(evaluate(item, event) for item in predicate.items)
-    if isinstance(predicate, AnyOf):
-        return _any(evaluate(item, event) for item in predicate.items)
-    if isinstance(predicate, Negated):
-        truth = evaluate(predicate.item, event)
-        return truth if isinstance(truth, Unknown) else not truth
+    return judge(predicate, event, {})
+
+
+def judge(predicate: Predicate, event: Event, seen: dict[str, Found]) -> bool | Unknown:
+    """As :func:`evaluate`, for many predicates over one event.
+
+    Args:
+        predicate: what to decide.
+        event: the event.
+        seen: what stands at the paths that were looked at already; begins empty for every event.
+    """
     if isinstance(predicate, FieldTest):
-        return _field(predicate.field, predicate.check, event)
+        return _field(predicate.check, _look(predicate.field, event, seen))
+    if isinstance(predicate, AllOf):
+        return _all_of(predicate.items, event, seen)
+    if isinstance(predicate, AnyOf):
+        return _any_of(predicate.items, event, seen)
+    if isinstance(predicate, Negated):
+        truth = judge(predicate.item, event, seen)
+        return truth if truth is UNKNOWN else not truth
     if isinstance(predicate, FieldsTest):
-        return _fields(predicate, event)
+        return _fields(predicate, _look(predicate.field, event, seen), _look(predicate.other, event, seen))
+    if isinstance(predicate, EveryTest):
+        return _every(predicate, _look(predicate.field, event, seen))
     if isinstance(predicate, KeywordTest):
         return _any(_value(predicate.check, text) for text in texts_of(event))
     assert_never(predicate)
+
+
+def _all_of(items: tuple[Predicate, ...], event: Event, seen: dict[str, Found]) -> Truth:
+    result: Truth = True
+    for item in items:
+        truth = judge(item, event, seen)
+        if truth is False:
+            return False
+        if truth is UNKNOWN:
+            result = UNKNOWN
+    return result
+
+
+def _any_of(items: tuple[Predicate, ...], event: Event, seen: dict[str, Found]) -> Truth:
+    result: Truth = False
+    for item in items:
+        truth = judge(item, event, seen)
+        if truth is True:
+            return True
+        if truth is UNKNOWN:
+            result = UNKNOWN
+    return result
+
+
+def _look(path: str, event: Event, seen: dict[str, Found]) -> Found:
+    found = seen.get(path)
+    if found is None:
+        found = seen[path] = find(event.fields, path)
+    return found
 
 
 def texts_of(event: Event) -> Iterator[Any]:
@@ -88,13 +131,25 @@ def _any(truths: Iterable[Truth]) -> Truth:
     return result
 
 
-def _field(path: str, check: Check, event: Event) -> Truth:
-    found = find(event.fields, path)
+def _field(check: Check, found: Found) -> Truth:
     if isinstance(check, Null):
         return _any(_is_null(value) for value in found.values or (None,))
     if isinstance(check, Exists):
         return found.present
-    return _any(_value(check, value) for value in found.values)
+    result: Truth = False
+    for value in found.values:
+        truth = _value(check, value)
+        if truth is True:
+            return True
+        if truth is UNKNOWN:
+            result = UNKNOWN
+    return result
+
+
+def _every(test: EveryTest, found: Found) -> Truth:
+    """Of nothing, nothing is said: without a value it is false."""
+    values = found.values
+    return bool(values) and _all(_any(_value(check, value) for check in test.checks) for value in values)
 
 
 def _is_null(value: Any) -> Truth:
@@ -106,14 +161,12 @@ def _is_null(value: Any) -> Truth:
 def _value(check: Check, value: Any) -> Truth:
     if isinstance(value, Unknown):
         return value
-    if value is None:
-        return False
-    return passes(check, value)
+    return value is not None and passes(check, value)
 
 
-def _fields(test: FieldsTest, event: Event) -> Truth:
+def _fields(test: FieldsTest, one: Found, other: Found) -> Truth:
     """Any value of one against any of the other; where one of them is missing there is nothing to compare."""
-    lefts, rights = find(event.fields, test.field).values, find(event.fields, test.other).values
+    lefts, rights = one.values, other.values
     if len(lefts) * len(rights) > MAX_PAIRS:
         return _long_lists(test, lefts, rights)
 

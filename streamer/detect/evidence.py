@@ -33,7 +33,7 @@ _AUDIT: Final = (
     "actor.credential_id source.ip sourceIPs objectRef.resource objectRef.subresource objectRef.namespace "
     "objectRef.name objectRef.uid objectRef.apiGroup objectRef.apiVersion responseStatus.code responseStatus.reason "
     "outcome auditID level stage requestReceivedTimestamp stageTimestamp truncated exec.command:text "
-    "pod.name pod.uid issued.credential_id authorized_by.binding.kind authorized_by.binding.name "
+    "pod.name pod.uid issued.credential_id admission.mutated_by authorized_by.binding.kind authorized_by.binding.name "
     "authorized_by.binding.namespace authorized_by.role.name authorized_by.subject.name actor.node.name body_unknown "
     "body_unrecorded "
 )
@@ -59,6 +59,10 @@ _ACCESS: Final = (
     "kubeflow.image response_flags auth_status upstream.cluster cs-username cs-referer:uri "
 )
 _RBAC: Final = "rule.verbs rule.resources rule.api_groups rule.resource_names rule.non_resource_urls "
+_HEALTH: Final = (
+    "cluster health.event health.kind health.source health.partition health.records health.undecodable "
+    "health.undecodable_share"
+)
 _SUBJECT: Final = "subject.kind subject.name subject.namespace role.kind role.name "
 
 
@@ -78,6 +82,7 @@ ALLOWED: Final[Mapping[str, tuple[tuple[tuple[str, ...], str], ...]]] = {
     "rbac_subject": _allow(_SUBJECT + _AUDIT),
     "container_log": _allow(_POD + "message:text"),
     "webserver": _allow(_ACCESS + _POD),
+    "source_health": _allow(_HEALTH),
 }
 """Per kind of event the fields that may be shown, the most telling first."""
 
@@ -93,7 +98,7 @@ _OUTCOMES: Final[Mapping[str, Outcome]] = {"success": "success", "denied": "deni
 
 
 def kind_of(event: Event) -> str:
-    """``audit``, ``container_log``, ``webserver``, ``container_spec``, ``rbac_rule`` or ``rbac_subject``."""
+    """A key of :data:`ALLOWED`."""
     category = event.logsource.category
     return category if category in ALLOWED else "audit"
 
@@ -104,7 +109,7 @@ def evidence_of(event: Event) -> Evidence:
     shown = _Shown(event.fields)
     for path, text in ALLOWED[kind]:
         shown.take(path, text)
-    if kind not in ("container_log", "webserver"):
+    if kind not in ("container_log", "webserver", "source_health"):
         shown.take_annotations()
     fields = shown.fields
     outcome = _outcome(kind, fields)

@@ -22,16 +22,20 @@ class IntakeCounters:
         events: by log source category (``service`` where an event has no category of its own).
         dead_letters: by reason.
         matches, failures: by rule key.
+        allowed: what an exception of the site covered, by its name and rule key.
         skipped: records that were understood and carry nothing to look at.
+        unwatched: events of clusters beyond those whose silence is noticed.
     """
 
     records: int = 0
     bytes: int = 0
     skipped: int = 0
+    unwatched: int = 0
     events: Counter[str] = field(default_factory=Counter)
     dead_letters: Counter[str] = field(default_factory=Counter)
     matches: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
+    allowed: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def read(self, record: Record) -> None:
         """A record came."""
@@ -52,6 +56,7 @@ class IntakeCounters:
             self.matches[match.rule] += 1
         for failure in detected.failures:
             self.failures[failure.rule] += 1
+        self.allowed.update(detected.allowed)
 
 
 def timed(events: Sequence[Event], reached_us: int | None) -> list[Event]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from streamer.model import UNKNOWN, Scalar, Unknown
@@ -64,23 +65,27 @@ def _walk(value: Any, path: str) -> Found:
     """``path`` is what is left of the path; empty at its end."""
     if value is UNKNOWN:
         return Found((UNKNOWN,), present=UNKNOWN)
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return _each(value, path)
     if not path:
         return Found((value,), present=True)
-    if not isinstance(value, Mapping):
+    if type(value) is not dict and not isinstance(value, Mapping):
         return _MISSING
     if path in value:
         return _walk(value[path], "")
-    end = path.rfind(".")
-    while end > 0:
-        key = path[:end]
+    for key, rest in _ways(path):
         if key in value:
-            found = _walk(value[key], path[end + 1 :])
+            found = _walk(value[key], rest)
             if found.present is not False:
                 return found
-        end = path.rfind(".", 0, end)
     return _MISSING
+
+
+@lru_cache(maxsize=8_192)
+def _ways(path: str) -> tuple[tuple[str, str], ...]:
+    """The path as a first key and the rest, the longest key first; the path as one key is not among them."""
+    dots = [place for place, character in enumerate(path) if character == "." and place > 0]
+    return tuple((path[:dot], path[dot + 1 :]) for dot in reversed(dots))
 
 
 def _each(elements: list[Any] | tuple[Any, ...], path: str) -> Found:

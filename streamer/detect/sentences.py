@@ -103,7 +103,22 @@ def summary(kind: str, fields: Fields, outcome: str) -> str:
         return _spaced("pod log", f"{container}:" if container else "", " ".join(_text(fields, "message").split()))
     if kind == "webserver":
         return _access(fields)
+    if kind == "source_health":
+        return _health(fields)
     return _audit(fields, outcome) + _details(kind, fields)
+
+
+def _health(fields: Fields) -> str:
+    """What streamer found about one of its own sources."""
+    source = f"source {_text(fields, 'health.source')}"
+    event = _text(fields, "health.event")
+    if event == "heard":
+        carried = "audit events" if _text(fields, "health.kind") == "audit" else "container lines"
+        return f"{source} carried {carried}"
+    if event == "counted":
+        bad, all_of_them = look(fields, "health.undecodable"), look(fields, "health.records")
+        return f"{source}: {bad} of {all_of_them} records of a minute could not be read"
+    return f"{source} came to its end"
 
 
 def _access(fields: Fields) -> str:
@@ -223,6 +238,7 @@ def _container(fields: Fields) -> list[str]:
         "privileged" if look(fields, "container.privileged") is True else "",
         _after("host path", _list(fields, "container.host_paths")),
         _after("capability", _list(fields, "container.capabilities_added")),
+        _of_owner(fields),
         _after("runs", _text(fields, "container.command_line")),
     ]
 
@@ -239,8 +255,15 @@ def _workload(fields: Fields) -> list[str]:
         _after("host", ", ".join(host)),
         _after("host path", _list(fields, "workload.host_paths")),
         _after("capability", _list(fields, "workload.capabilities_added")),
+        _of_owner(fields),
         _after("runs", _list(fields, "workload.command_lines")),
     ]
+
+
+def _of_owner(fields: Fields) -> str:
+    """What a controller made it for."""
+    kind, name = _text(fields, "workload.owner.kind"), _text(fields, "workload.owner.name")
+    return f"of {kind} {name}" if kind and name else ""
 
 
 def _text(fields: Fields, path: str) -> str:

@@ -95,7 +95,10 @@ _ALIASES: Final = {"defense-evasion": "stealth", "impair-defenses": "defense-imp
 _TECHNIQUES: Final = """
 T1003 OS Credential Dumping
 T1005 Data from Local System
+T1007 System Service Discovery
 T1014 Rootkit
+T1016 System Network Configuration Discovery
+T1018 Remote System Discovery
 T1020 Automated Exfiltration
 T1021 Remote Services
 T1021.004 SSH
@@ -105,11 +108,13 @@ T1033 System Owner/User Discovery
 T1036 Masquerading
 T1036.004 Masquerade Task or Service
 T1036.005 Match Legitimate Resource Name or Location
+T1036.010 Masquerade Account Name
 T1037 Boot or Logon Initialization Scripts
 T1040 Network Sniffing
 T1041 Exfiltration Over C2 Channel
 T1046 Network Service Discovery
 T1048 Exfiltration Over Alternative Protocol
+T1049 System Network Connections Discovery
 T1053 Scheduled Task/Job
 T1053.003 Cron
 T1053.007 Container Orchestration Job
@@ -117,13 +122,17 @@ T1057 Process Discovery
 T1059 Command and Scripting Interpreter
 T1059.004 Unix Shell
 T1059.006 Python
+T1059.013 Container CLI/API
 T1068 Exploitation for Privilege Escalation
 T1069 Permission Groups Discovery
 T1069.003 Cloud Groups
 T1070 Indicator Removal
+T1070.003 Clear Command History
 T1070.004 File Deletion
 T1071 Application Layer Protocol
 T1071.001 Web Protocols
+T1071.004 DNS
+T1074 Data Staged
 T1078 Valid Accounts
 T1078.001 Default Accounts
 T1078.003 Local Accounts
@@ -131,11 +140,15 @@ T1078.004 Cloud Accounts
 T1082 System Information Discovery
 T1083 File and Directory Discovery
 T1087 Account Discovery
+T1087.001 Local Account
 T1087.004 Cloud Account
 T1090 Proxy
+T1090.003 Multi-hop Proxy
 T1095 Non-Application Layer Protocol
 T1098 Account Manipulation
+T1098.001 Additional Cloud Credentials
 T1098.003 Additional Cloud Roles
+T1098.004 SSH Authorized Keys
 T1098.006 Additional Container Cluster Roles
 T1102 Web Service
 T1104 Multi-Stage Channels
@@ -144,13 +157,18 @@ T1106 Native API
 T1110 Brute Force
 T1110.001 Password Guessing
 T1110.003 Password Spraying
+T1110.004 Credential Stuffing
+T1119 Automated Collection
 T1132 Data Encoding
 T1133 External Remote Services
 T1134 Access Token Manipulation
 T1136 Create Account
+T1136.001 Local Account
 T1136.003 Cloud Account
 T1140 Deobfuscate/Decode Files or Information
 T1190 Exploit Public-Facing Application
+T1195 Supply Chain Compromise
+T1195.002 Compromise Software Supply Chain
 T1199 Trusted Relationship
 T1203 Exploitation for Client Execution
 T1204 User Execution
@@ -170,6 +188,8 @@ T1496.001 Compute Hijacking
 T1496.002 Bandwidth Hijacking
 T1498 Network Denial of Service
 T1499 Endpoint Denial of Service
+T1505 Server Software Component
+T1505.003 Web Shell
 T1518 Software Discovery
 T1525 Implant Internal Image
 T1526 Cloud Service Discovery
@@ -182,6 +202,7 @@ T1538 Cloud Service Dashboard
 T1543 Create or Modify System Process
 T1543.005 Container Service
 T1546 Event Triggered Execution
+T1546.018 Python Startup Hooks
 T1548 Abuse Elevation Control Mechanism
 T1548.003 Sudo and Sudo Caching
 T1548.005 Temporary Elevated Cloud Access
@@ -193,14 +214,17 @@ T1552.004 Private Keys
 T1552.005 Cloud Instance Metadata API
 T1552.007 Container API
 T1555 Credentials from Password Stores
+T1555.006 Cloud Secrets Management Stores
 T1556 Modify Authentication Process
 T1557 Adversary-in-the-Middle
+T1557.002 ARP Cache Poisoning
 T1562 Impair Defenses
 T1562.001 Disable or Modify Tools
 T1562.008 Disable or Modify Cloud Logs
 T1564 Hide Artifacts
 T1565 Data Manipulation
 T1565.001 Stored Data Manipulation
+T1565.002 Transmitted Data Manipulation
 T1567 Exfiltration Over Web Service
 T1570 Lateral Tool Transfer
 T1571 Non-Standard Port
@@ -213,6 +237,7 @@ T1580 Cloud Infrastructure Discovery
 T1583 Acquire Infrastructure
 T1587 Develop Capabilities
 T1588 Obtain Capabilities
+T1588.002 Tool
 T1595 Active Scanning
 T1595.001 Scanning IP Blocks
 T1595.002 Vulnerability Scanning
@@ -231,6 +256,9 @@ T1665 Hide Infrastructure
 T1685 Disable or Modify Tools
 T1685.002 Disable or Modify Cloud Log
 T1685.004 Disable or Modify Linux Audit System Log
+T1685.006 Clear Linux or Mac System Logs
+T1686 Disable or Modify System Firewall
+T1686.001 Cloud Firewall
 """
 TECHNIQUES: Final = dict(line.split(maxsplit=1) for line in _TECHNIQUES.strip().splitlines())
 """Technique id to name."""

@@ -17,10 +17,11 @@ import orjson
 
 from streamer.detect.redaction import cut, redact
 from streamer.ecs import cloudevents, evidence, reason
+from streamer.ecs.actors import Event, Flat, attributed
 from streamer.ecs.attack import ATTACK_VERSION, FRAMEWORK, Attack, attack_of
 from streamer.ecs.bodies import index_of
 from streamer.ecs.conditions import condition_text
-from streamer.ecs.entities import Flat, entities_of, union
+from streamer.ecs.entities import entities_of, union
 from streamer.ecs.fields import ALERT_FIELDS
 from streamer.ecs.members import Line, Member, Rules, key_values, line_of, marks_of
 from streamer.ecs.safe import indexable_us, safe_value, timestamp
@@ -79,7 +80,8 @@ class Documents:
         meta = self._rules[firing.rule].meta
         line = line_of(firing, self._rules)
         attack = attack_of(meta.tags)
-        entities = union([_entities(member) for member in line.members])
+        told = [_told_by(member) for member in line.members]
+        entities = union([event.flat for event in told]) | attributed(told)
         time_us = line.members[-1].match.time_us if line.members else firing.time_us
         flat: Flat = {
             **_frame(context, time_us),
@@ -194,7 +196,7 @@ def notice_document(notice: Notice, rules: RuleSet, context: DocumentContext) ->
     return Documents(rules).notice(notice, context)
 
 
-def _entities(member: Member) -> Flat:
+def _told_by(member: Member) -> Event:
     match = member.match
     flat = entities_of(match.evidence) if match.evidence is not None else {}
     if match.cluster:
@@ -203,7 +205,7 @@ def _entities(member: Member) -> Flat:
         flat["streamer.source.topic"] = match.position.source
         flat["streamer.source.partition"] = match.position.partition
         flat["streamer.source.offset"] = match.position.offset
-    return flat
+    return Event(match.evidence.fields if match.evidence is not None else {}, flat)
 
 
 def _frame(context: DocumentContext, time_us: int) -> Flat:

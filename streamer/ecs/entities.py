@@ -6,29 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from streamer.detect.sentences import look
+from streamer.ecs.actors import ATTRIBUTED, Flat
 from streamer.ecs.safe import address, whole
 from streamer.model import Evidence
 
-Flat = dict[str, Any]
-"""ECS field name to value."""
-
-WAY_IN: Final = (
-    "source.ip",
-    "source.address",
-    "client.ip",
-    "user_agent.original",
-    "url.original",
-    "http.request.method",
-    "http.response.status_code",
-    "streamer.actor.name",
-    "streamer.actor.kind",
-)
+WAY_IN: Final = ("url.original", "http.request.method", "http.response.status_code")
 """Where the completing event does not have these, the earliest that has them speaks: that is where it came from."""
 
 RELATED: Final = ("related.ip", "related.user", "related.hosts", "related.hash")
 
 _OUTCOMES: Final = {"success": "success", "denied": "failure", "error": "failure"}
-_PROVIDERS: Final = {"container_log": "container.log", "webserver": "container.log"}
+_PROVIDERS: Final = {"container_log": "container.log", "webserver": "container.log", "source_health": "streamer.health"}
 _TYPES: Final = {
     "create": "creation",
     "update": "change",
@@ -65,6 +53,8 @@ def entities_of(evidence: Evidence) -> Flat:
         flat = _pod(evidence.fields)
     elif evidence.kind == "webserver":
         flat = _access(evidence.fields)
+    elif evidence.kind == "source_health":
+        flat = {"orchestrator.cluster.name": look(evidence.fields, "cluster")}
     else:
         flat = _audit(evidence.fields)
     flat["event.provider"] = _PROVIDERS.get(evidence.kind, "kubernetes.audit")
@@ -80,29 +70,21 @@ def union(members: Sequence[Flat]) -> Flat:
     """One value per field over events in the order of their time; lists for ``related.*``, categories and types.
 
     A field comes from the completing (the last) event. Where that has none: from the earliest that has one for
-    :data:`WAY_IN`, from the latest for all others.
+    :data:`WAY_IN`, from the latest for all others. Who did it and where from is not decided here, but by
+    :mod:`streamer.ecs.actors`.
     """
     merged: Flat = {}
     for flat in members:
         for name, value in flat.items():
-            if name not in WAY_IN or name not in merged:
+            if name not in ATTRIBUTED and (name not in WAY_IN or name not in merged):
                 merged[name] = value
     if members:
         merged.update({name: members[-1][name] for name in WAY_IN if name in members[-1]})
-        merged.update(_first_actor(members))
     for name in (*RELATED, "event.category", "event.type"):
         values = {value: None for flat in members for value in _listed(flat.get(name))}
         if values:
             merged[name] = list(values)[:MAX_RELATED]
     return merged
-
-
-def _first_actor(members: Sequence[Flat]) -> Flat:
-    """Who authenticated first, not the controller that carried it out."""
-    for flat in members:
-        if "streamer.actor.name" in flat:
-            return {name: flat[name] for name in ("streamer.actor.name", "streamer.actor.kind") if name in flat}
-    return {}
 
 
 def _listed(value: Any) -> list[Any]:
@@ -256,6 +238,8 @@ def _category(evidence: Evidence) -> list[str]:
         return ["web"]
     if evidence.kind == "container_log":
         return ["process"]
+    if evidence.kind == "source_health":
+        return ["host"]
     if evidence.kind in ("rbac_rule", "rbac_subject") or resource in _IAM:
         return ["iam"]
     if look(evidence.fields, "objectRef.subresource") in ("exec", "attach"):
@@ -266,6 +250,6 @@ def _category(evidence: Evidence) -> list[str]:
 def _type(evidence: Evidence) -> list[str]:
     if evidence.kind == "webserver":
         return ["access"]
-    if evidence.kind == "container_log":
+    if evidence.kind in ("container_log", "source_health"):
         return ["info"]
     return [_TYPES.get(str(evidence.fields.get("verb")), "access")]

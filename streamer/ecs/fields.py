@@ -102,7 +102,7 @@ kubernetes.audit.objectRef.apiGroup         kw  API group
 kubernetes.audit.objectRef.apiVersion       kw  API version
 kubernetes.audit.responseStatus.code        integer  HTTP status of the API server
 user.id                     kw       UID of the authenticated user
-user.name                   kw       authenticated user
+user.name                   kw       who authenticated; this and the following are the actor's
 user.domain                 kw       namespace, where the user is a service account
 user.group.name             kw[]     groups of the authenticated user
 user.roles                  kw[]     reserved
@@ -110,7 +110,7 @@ user.effective.id           kw       UID of the impersonated user
 user.effective.name         kw       impersonated user
 user.target.id              kw       reserved
 user.target.name            kw       subject of an RBAC change
-source.ip                   ip       address the request came from
+source.ip                   ip       address the actor came from; never that of a workload inside a cluster
 source.address              kw       the same as written
 source.port                 long     reserved
 source.geo.country_iso_code kw       reserved
@@ -172,8 +172,9 @@ streamer.marks              kw[]     `provisional`, `cut` (rests on time after t
 streamer.links.exact!       long     joins along the chain by something that names the thing itself
 streamer.links.by_time!     long     joins along the chain by time only
 streamer.steps              off      per rule that contributed: name, title, how many events, whether absence was asked
-streamer.actor.name         kw       who authenticated at the first audited step
+streamer.actor.name         kw       who authenticated; equal to user.name
 streamer.actor.kind         kw       `user`, `service_account`, `node`, `system` or `anonymous`
+streamer.actor.through      kw[]     workloads that carried it out or were used for it after that
 streamer.outcome!           kw       `success`, `denied`, `error` or `unknown`
 streamer.source.topic       kw       topic or file of the completing event
 streamer.source.partition   integer  its partition

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from streamer.detect.redaction import cut
 from streamer.detect.sentences import look
+from streamer.ecs.actors import is_inside
 from streamer.ecs.durations import duration_text
 from streamer.model import Scalar
 
@@ -26,6 +27,7 @@ _COMMAND: Final = 110
 _SAID: Final = {"c-ip": "client address", "sc-status": "status", "source.ip": "source address"}
 _PLUMBING: Final = ("system:kube-", "system:node:", "system:serviceaccount:kube-system:")
 """Users that carry out what others asked for; named only where there is nobody else."""
+_WORKLOADS: Final = ("service_account", "node", "system")
 
 
 @dataclass(slots=True)
@@ -203,6 +205,8 @@ def _labelled(kind: str, summary: str) -> tuple[str, str]:
     if kind == "webserver":
         label, _, text = summary.partition(" ")
         return label, text
+    if kind == "source_health":
+        return "health", summary
     return ("audit" if kind != "event" else "event"), summary
 
 
@@ -274,7 +278,8 @@ def _who(items: list[Mapping[str, Any]]) -> tuple[str, ...]:
             other = look(fields, "impersonatedUser.username")
             name = f"{user} acting as {other}" if isinstance(other, str) else user
             address = look(fields, "source.ip")
-            users.setdefault(name, address if isinstance(address, str) else "")
+            works = look(fields, "actor.kind") in _WORKLOADS and is_inside(address)  # the address of a pod or node
+            users[name] = users.get(name) or ("" if works or not isinstance(address, str) else address)
     people = {name: address for name, address in users.items() if not name.startswith(_PLUMBING)} or users
     if origins:
         through = [f"acted through {_few(list(people))}"] if people else []

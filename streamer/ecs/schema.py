@@ -40,7 +40,8 @@ class EventRef(BaseModel):
     id: str = Field(pattern="^[0-9a-f]*$", description="identity: equal for every telling of the same event")
     time: Moment
     kind: str | None = Field(
-        default=None, description="audit, container_log, webserver, container_spec, rbac_rule or rbac_subject"
+        default=None,
+        description="audit, container_log, webserver, container_spec, rbac_rule, rbac_subject or source_health",
     )
     outcome: Outcome | None = None
 

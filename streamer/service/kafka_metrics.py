@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from streamer.service.roles.correlate import CorrelateRole
 from streamer.service.roles.detect import DetectRole
 from streamer.service.roles.index import IndexRole
-from streamer.service.telemetry import OF_MATCHES
+from streamer.service.telemetry import OF_MATCHES, UNWATCHED, allowed_family
 
 _US: Final = 1_000_000
 
@@ -80,7 +80,9 @@ def _of_detect(role: DetectRole) -> Iterator[Metric]:
     yield _plain("streamer_record_bytes", "Bytes of records read.", counters.bytes)
     yield _plain("streamer_skipped", "Records that carry nothing to look at.", counters.skipped)
     yield _counter("streamer_events", "Events decoded.", "logsource", counters.events)
+    yield _plain("streamer_unwatched_events", UNWATCHED, counters.unwatched)
     yield _counter("streamer_matches", "Events that a rule matched.", "rule", counters.matches)
+    yield allowed_family(counters.allowed)
     yield _counter("streamer_rule_failures", "Events on which a rule failed.", "rule", counters.failures)
     yield _plain("streamer_detections_sent", "Matches sent, once per rule and key they are for.", numbers.sent)
     yield _plain("streamer_detect_restarts", "Times detecting went back to what was committed.", numbers.restarts)

@@ -18,7 +18,7 @@ SHIPPED: Final = "shipped"
 """What settings and ``--rules`` call the rules that come with streamer."""
 
 Fingerprint: TypeAlias = tuple[tuple[str, int, int, int], ...]
-"""Path, inode, size and time of change of every rule file."""
+"""Path, inode, size and time of change of every rule file, and of the file of exceptions."""
 
 
 def shipped_rules() -> Path:
@@ -57,29 +57,31 @@ class RuleFiles:
         given: files, folders, and the word ``shipped``.
         placeholders: values by name, for ``|expand``.
         skip_broken: whether the rules without errors may run without the others.
+        allow: the site's exceptions.
     """
 
     given: tuple[str, ...]
     placeholders: Mapping[str, Sequence[str]] = field(default_factory=dict)
     skip_broken: bool = False
+    allow: Path | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> RuleFiles:
         """Those that the settings name."""
-        return cls(settings.rules, settings.placeholders, settings.skip_broken)
+        return cls(settings.rules, settings.placeholders, settings.skip_broken, settings.allow)
 
     def load(self) -> Loaded:
         """Read all of them. Raises ``SettingsError`` if a path does not exist."""
-        return load_rules(rule_paths(self.given), placeholders=self.placeholders)
+        return load_rules(rule_paths(self.given), placeholders=self.placeholders, allow=self.allow)
 
     def fingerprint(self) -> Fingerprint:
         """Differs from an earlier one if a file was changed, replaced, added or removed; never raises."""
         found: list[tuple[str, int, int, int]] = []
         try:
-            for path in rule_paths(self.given):
-                for file, _ in rule_files(path):
-                    state = os.stat(file)  # noqa: PTH116 (the target of a link: what a ConfigMap exchanges)
-                    found.append((str(file), state.st_ino, state.st_size, state.st_mtime_ns))
+            files = [file for path in rule_paths(self.given) for file, _ in rule_files(path)]
+            for file in files if self.allow is None else [*files, self.allow]:
+                state = os.stat(file)  # noqa: PTH116 (the target of a link: what a ConfigMap exchanges)
+                found.append((str(file), state.st_ino, state.st_size, state.st_mtime_ns))
         except (OSError, SettingsError):
             # In the middle of being replaced; what is missing is told by loading it.
             found.append(("unreadable", 0, 0, 0))

@@ -265,6 +265,8 @@ class Settings(BaseSettings):
     """Load rule files again when they change. Off: only on SIGHUP. Rules with errors leave those that run."""
     placeholders: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Values for ``|expand``: ``{admin_users: [alice]}``."""
+    allow: Path | None = None
+    """A file with the exceptions of your site. It is loaded again when it changes, like rule files."""
     sources: Annotated[tuple[SourceSettings, ...], Field(min_length=1)]
     """What to read; at least one."""
     kafka: KafkaSettings | None = None

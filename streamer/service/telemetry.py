@@ -17,6 +17,8 @@ from prometheus_client.registry import Collector
 from streamer.correlate import Counters
 from streamer.engine import EngineCounters
 
+UNWATCHED: Final = "Events of clusters beyond those whose silence is noticed."
+
 OF_MATCHES: Final = {
     "late": "Matches older than the watermark.",
     "too_late": "Matches older than the watermark and their rule's reach, which correlations do not use.",
@@ -93,8 +95,10 @@ class _Reading(Collector):
         yield _counter("streamer_record_bytes", "Bytes of records read.", None, {"": counters.bytes})
         yield _counter("streamer_skipped", "Records that carry nothing to look at.", None, {"": counters.skipped})
         yield _counter("streamer_events", "Events decoded.", "logsource", counters.events)
+        yield _counter("streamer_unwatched_events", UNWATCHED, None, {"": counters.unwatched})
         yield _counter("streamer_dead_letters", "Records that could not be read.", "reason", counters.dead_letters)
         yield _counter("streamer_matches", "Events that a rule matched.", "rule", counters.matches)
+        yield allowed_family(counters.allowed)
         yield _counter("streamer_firings", "Firings of a rule.", "rule", counters.firings)
         yield _counter("streamer_alerts", "Alerts told.", "rule", counters.alerts)
         suppressed = self._correlation.suppressed
@@ -108,6 +112,15 @@ class _Reading(Collector):
                 yield _gauge(name, value)
             else:
                 yield GaugeMetricFamily(name, name.replace("_", " "), value=value)
+
+
+def allowed_family(counts: Mapping[tuple[str, str], float]) -> CounterMetricFamily:
+    """What exceptions of the site covered."""
+    text = "Events that a rule would have matched and an exception of the site covered."
+    family = CounterMetricFamily("streamer_allowed_matches", text, labels=["entry", "rule"])
+    for labels, value in counts.items():
+        family.add_metric(list(labels), value)
+    return family
 
 
 def _counter(name: str, text: str, label: str | None, values: Mapping[str, float]) -> CounterMetricFamily:

@@ -170,6 +170,7 @@ class Builder:
             suppress=suppress,
             reach_us=extensions.reach_us or _REACH_US,
             extract=tuple(self.wanted.get(draft.key, ())),
+            allowed=draft.allowed,
         )
         self.ranks[draft.key] = 0
         self.meanings[draft.key] = detection_meaning(rule)

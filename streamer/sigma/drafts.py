@@ -15,6 +15,7 @@ from streamer.sigma.extensions import Extensions, read_extensions
 from streamer.sigma.predicates import Predicate
 from streamer.sigma.problems import Problems
 from streamer.sigma.pysigma import document_errors
+from streamer.sigma.rules import Allowed
 from streamer.sigma.shape import About, read_about
 from streamer.sigma.yamltree import Node
 
@@ -47,6 +48,7 @@ class Draft:
     Attributes:
         key: how the engine will refer to it.
         broken: it has errors of its own and must not be used.
+        allowed: what the site allows of it.
     """
 
     key: str
@@ -57,6 +59,7 @@ class Draft:
     logsource: LogSource | None = None
     predicate: Predicate | None = None
     written: Written | None = None
+    allowed: tuple[Allowed, ...] = ()
 
     @property
     def shown(self) -> str:
@@ -83,7 +86,7 @@ def read_draft(
         draft.written = read_correlation(root, problems)
         if draft.written is not None and draft.written.temporal:
             read_expression(draft.written, {item.text: item.text for item in draft.written.rules}, problems)
-    else:
+    elif "detection" in root.entries or "filter" not in root.entries:  # what filters are has been refused as a key
         _refuse(root, ("generate",), "a detection rule", problems)
         reader = DetectionReader(problems, placeholders)
         draft.logsource = reader.logsource(root)

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from streamer.model import AUDIT, CONTAINER_LOG, CONTAINER_SPEC, RBAC_RULE, RBAC_SUBJECT, WEBSERVER, LogSource
+from streamer.model import (
+    AUDIT,
+    CONTAINER_LOG,
+    CONTAINER_SPEC,
+    RBAC_RULE,
+    RBAC_SUBJECT,
+    SOURCE_HEALTH,
+    WEBSERVER,
+    LogSource,
+)
 
-SOURCES: Final = (AUDIT, CONTAINER_LOG, WEBSERVER, CONTAINER_SPEC, RBAC_RULE, RBAC_SUBJECT)
+SOURCES: Final = (AUDIT, CONTAINER_LOG, WEBSERVER, CONTAINER_SPEC, RBAC_RULE, RBAC_SUBJECT, SOURCE_HEALTH)
 """The log sources that events have."""
 
 _AUDIT: Final = (
@@ -19,6 +28,7 @@ _AUDIT: Final = (
     "responseObject requestReceivedTimestamp stageTimestamp annotations authenticationMetadata metadata timestamp "
     "cluster source.ip outcome actor.name actor.kind actor.effective actor.namespace actor.pod actor.node "
     "actor.credential_id exec.command exec.container truncated body_unknown body_unrecorded issued.credential_id "
+    "admission.mutated_by "
     "authorized_by.binding authorized_by.role authorized_by.subject pod.name pod.namespace pod.uid pod.node_name "
     "workload.kind workload.name workload.namespace workload.uid workload.generate_name workload.service_account "
     "workload.owner workload.workflow workload.labels workload.run_id workload.host_network workload.host_pid "
@@ -42,6 +52,10 @@ _CONTAINER: Final = (
 )
 _RULE: Final = "rule.verbs rule.resources rule.api_groups rule.resource_names rule.non_resource_urls"
 _SUBJECT: Final = "subject.kind subject.name subject.namespace role.kind role.name"
+_HEALTH: Final = (
+    "cluster health.event health.kind health.source health.minute health.partition health.records health.undecodable "
+    "health.undecodable_share"
+)
 _FIELDS: Final[Mapping[LogSource, str]] = {
     AUDIT: _AUDIT,
     CONTAINER_LOG: _LINE,
@@ -49,6 +63,7 @@ _FIELDS: Final[Mapping[LogSource, str]] = {
     CONTAINER_SPEC: f"{_CONTAINER} {_AUDIT}",
     RBAC_RULE: f"{_RULE} {_AUDIT}",
     RBAC_SUBJECT: f"{_SUBJECT} {_AUDIT}",
+    SOURCE_HEALTH: _HEALTH,
 }
 
 

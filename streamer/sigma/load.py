@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from streamer.errors import Place, RuleError, RuleSetError
+from streamer.sigma.allow_file import Exempt, read_allow
+from streamer.sigma.allowing import Chooser, attach
 from streamer.sigma.building import Builder, check_correlations
 from streamer.sigma.drafts import Draft, read_draft
 from streamer.sigma.problems import Problems
@@ -27,11 +29,13 @@ class Loaded:
         rules: the rules that can be used without the broken ones.
         problems: errors and warnings of all files, by place.
         sources: text of every file that could be read, by path, for showing lines.
+        allow: exceptions of the site that can be used.
     """
 
     rules: RuleSet
     problems: tuple[RuleError, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
+    allow: tuple[Exempt, ...] = ()
 
     def ok(self) -> RuleSet:
         """The rules, if all of them can be used.
@@ -44,13 +48,24 @@ class Loaded:
         return self.rules
 
 
-def load_text(files: Mapping[str, str], *, placeholders: Mapping[str, Sequence[str]] = {}) -> Loaded:
-    """Read rules from texts by path. Never raises; problems are in the result."""
-    return _load(dict(files), {path: path for path in files}, placeholders, Problems())
+def load_text(
+    files: Mapping[str, str], *, placeholders: Mapping[str, Sequence[str]] = {}, allow: str | None = None
+) -> Loaded:
+    """Read rules from texts by path, and exceptions. Never raises; problems are in the result."""
+    exceptions = {} if allow is None else {"allow.yml": allow}
+    return _load(dict(files), {path: path for path in files}, placeholders, exceptions, Problems())
 
 
-def load_rules(paths: Sequence[Path], *, placeholders: Mapping[str, Sequence[str]] = {}) -> Loaded:
-    """Read files, and every ``.yml`` and ``.yaml`` below folders. Never raises; problems are in the result."""
+def load_rules(
+    paths: Sequence[Path], *, placeholders: Mapping[str, Sequence[str]] = {}, allow: Path | None = None
+) -> Loaded:
+    """Read files, and every ``.yml`` and ``.yaml`` below folders. Never raises; problems are in the result.
+
+    Args:
+        paths: rule files and folders.
+        placeholders: values by name, for ``|expand``.
+        allow: file with exceptions of the site.
+    """
     problems = Problems()
     files: dict[str, str] = {}
     short: dict[str, str] = {}
@@ -68,7 +83,9 @@ def load_rules(paths: Sequence[Path], *, placeholders: Mapping[str, Sequence[str
         if not found:
             what = "there are no rule files in this folder" if path.is_dir() else "there is no such file"
             problems.error("no-rules", Place(str(path)), what)
-    return _load(files, short, placeholders, problems)
+    text = None if allow is None else _text(allow, problems)
+    exceptions = {} if text is None else {str(allow): text}
+    return _load(files, short, placeholders, exceptions, problems)
 
 
 def rule_files(path: Path) -> Iterator[tuple[Path, str]]:
@@ -106,6 +123,7 @@ def _load(
     files: Mapping[str, str],
     short: Mapping[str, str],
     placeholders: Mapping[str, Sequence[str]],
+    exceptions: Mapping[str, str],
     problems: Problems,
 ) -> Loaded:
     drafts: list[Draft] = []
@@ -116,7 +134,9 @@ def _load(
                 drafts.append(draft)
     registry = Registry(drafts, problems)
     references = resolve_all(drafts, registry, problems)
+    exempt = tuple(entry for path, text in exceptions.items() for entry in read_allow(path, text, problems))
+    attach(exempt, Chooser(drafts, registry, references, short, problems), problems)
     ready = check_correlations(drafts, references, registry, problems)
     ordered = in_build_order(drafts, references, problems)
     rules = Builder(references, ready, problems).build(ordered, drafts)
-    return Loaded(rules, problems.in_order(), dict(files))
+    return Loaded(rules, problems.in_order(), {**files, **exceptions}, exempt)

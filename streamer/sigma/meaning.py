@@ -13,12 +13,21 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
-from streamer.sigma.rules import CorrelationRule, DetectionRule
+from streamer.sigma.rules import Allowed, CorrelationRule, DetectionRule
 
 
 def detection_meaning(rule: DetectionRule) -> str:
-    """Digest of the log source, the predicate and the extensions. What is extracted for others is not part of it."""
-    return _digest([rule.logsource, rule.predicate, rule.tests_stage, rule.reach_us, rule.suppress])
+    """Digest of the log source, the predicate, the extensions and what exceptions cover, whatever they are called.
+
+    What is extracted for others is not part of it.
+    """
+    own: list[Any] = [rule.logsource, rule.predicate, rule.tests_stage, rule.reach_us, rule.suppress]
+    allowed = sorted({_digest([*sorted(_covers(item)), item.until_us]) for item in rule.allowed})
+    return _digest([*own, allowed] if allowed else own)
+
+
+def _covers(allowed: Allowed) -> list[str]:
+    return [_digest([source, predicate]) for source, predicate in allowed.predicates.items()]
 
 
 def correlation_meaning(rule: CorrelationRule, meanings: Mapping[str, str]) -> str:

@@ -116,6 +116,17 @@ class FieldsTest:
 
 
 @dataclass(frozen=True, slots=True)
+class EveryTest:
+    """Every value at the dotted path ``field`` passes one of the checks, and there is one.
+
+    No rule can say this, for a list in a rule means any element; exceptions of a site need it.
+    """
+
+    field: str
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class KeywordTest:
     """The message of a container line, or any string leaf of another event, passes the check."""
 
@@ -143,10 +154,11 @@ class Negated:
     item: Predicate
 
 
-Predicate: TypeAlias = AllOf | AnyOf | Negated | FieldTest | FieldsTest | KeywordTest
+Leaf: TypeAlias = FieldTest | FieldsTest | EveryTest | KeywordTest
+Predicate: TypeAlias = AllOf | AnyOf | Negated | Leaf
 
 
-def leaves_of(predicate: Predicate) -> Iterator[FieldTest | FieldsTest | KeywordTest]:
+def leaves_of(predicate: Predicate) -> Iterator[Leaf]:
     """The tests at the leaves, left to right."""
     todo: list[Predicate] = [predicate]
     while todo:
@@ -163,7 +175,7 @@ def fields_tested(predicate: Predicate) -> tuple[str, ...]:
     """Every field a predicate looks at, each once, in the order of first use."""
     found: dict[str, None] = {}
     for test in leaves_of(predicate):
-        if isinstance(test, (FieldTest, FieldsTest)):
+        if isinstance(test, (FieldTest, FieldsTest, EveryTest)):
             found[test.field] = None
         if isinstance(test, FieldsTest):
             found[test.other] = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import re2
@@ -47,6 +47,11 @@ def regex_of_pattern(parts: Sequence[str | Wild]) -> str:
     """The expression that fits the same whole texts as a pattern of literals and wildcards."""
     inner = "".join(re2.escape(part) if isinstance(part, str) else _WILD[part] for part in parts)
     return rf"(?s)\A(?:{inner})\z"
+
+
+def any_literal(literals: Iterable[str]) -> Any:
+    """The compiled expression that is found where any of these texts is. Raises :class:`RegexError` if too large."""
+    return compile_regex("|".join(map(re2.escape, literals)))
 
 
 def found_in(compiled: Any, text: str) -> bool:

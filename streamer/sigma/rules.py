@@ -81,6 +81,21 @@ class Suppress:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowed:
+    """An exception of a site, as far as it concerns one rule.
+
+    Attributes:
+        entry: its name.
+        predicates: by log source of the event, when it covers one; events of others it never covers.
+        until_us: event time from which on it covers nothing; ``None``: it has no end.
+    """
+
+    entry: str
+    predicates: Mapping[LogSource, Predicate]
+    until_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DetectionRule:
     """A rule about one event.
 
@@ -92,6 +107,7 @@ class DetectionRule:
         suppress: ``None`` alerts once per event.
         reach_us: how far behind the watermark an event still counts in correlations over this rule.
         extract: fields whose values correlations over this rule (and ``suppress.by``) need, dotted paths.
+        allowed: exceptions of the site; an event that one of them covers is no match.
     """
 
     meta: RuleMeta
@@ -102,6 +118,7 @@ class DetectionRule:
     suppress: Suppress | None = None
     reach_us: int = 5 * MINUTE_US
     extract: tuple[str, ...] = ()
+    allowed: tuple[Allowed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

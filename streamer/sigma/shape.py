@@ -47,7 +47,7 @@ _TAG: Final = re.compile(r"[a-z0-9_-]+\.[A-Za-z0-9._-]+")
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}|\d{4}/\d{1,2}/\d{1,2}")
 _INSTEAD: Final = {
     "action": "YAML templates are not supported; write every rule out",
-    "filter": "filters are not supported; put the exclusion into the rule's condition",
+    "filter": "filters of Sigma are not supported; write exceptions of your site into a file and give it as `allow:`",
     "timeframe": "put the time into a correlation rule, as `timespan`",
     "group-by": "it belongs under `correlation:`",
     "timespan": "it belongs under `correlation:`",

@@ -222,7 +222,7 @@ class _TooMuchError(Exception):
         self.place = place
 
 
-def read_documents(path: str, text: str, problems: Problems) -> list[Node]:
+def read_documents(path: str, text: str, problems: Problems, *, may_be_empty: bool = False) -> list[Node]:
     """The documents of one file, as far as it can be read. Never raises; what is wrong goes into ``problems``."""
     if len(text) > MAX_CHARACTERS:
         problems.error("file-too-large", Place(path), f"more than {MAX_CHARACTERS} characters", "split the file")
@@ -243,6 +243,6 @@ def read_documents(path: str, text: str, problems: Problems) -> list[Node]:
     except (yaml.YAMLError, UnicodeError) as error:
         problems.error("yaml-syntax", Place(path), f"this is not YAML: {str(error).splitlines()[0]}")
         return []
-    if not documents and problems.errors() == before:
+    if not documents and problems.errors() == before and not may_be_empty:
         problems.error("empty-file", Place(path), "there is no rule in this file", "write one or remove the file")
     return documents

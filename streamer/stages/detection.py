@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from streamer.correlate import Counters, PartitionClock
-from streamer.decode import Decoder, Source
+from streamer.decode import Decoded, Decoder, Source
 from streamer.detect import Detector, RuleFailure
+from streamer.detect.health import SourceHealth, is_asked_for
 from streamer.detect.intake import IntakeCounters, newest_stamp, tells, timed
 from streamer.model import DeadLetter, Event, Match, Record
 from streamer.ports import Partition
@@ -71,6 +72,7 @@ class _Reading:
         sent_below: matches of records below it have been sent by a predecessor.
         is_whole: it is read from its beginning; ``None`` until the first record shows it.
         since_us: where the rules began to look, once that is known.
+        health: where a rule asks for it.
     """
 
     source: Source
@@ -82,6 +84,7 @@ class _Reading:
     first_us: int | None = None
     newest_us: int | None = None
     next_offset: int | None = None
+    health: SourceHealth | None = None
 
     def note(self, record: Record, events: Sequence[Event]) -> None:
         """A record was read; its events have their times, and the clock stands as before it."""
@@ -97,6 +100,10 @@ class _Reading:
                 self.first_us = time
         if self.next_offset <= self.sent_below:
             self.first_us = self.newest_us  # nobody here looks at what is older
+
+    def watch(self, record: Record, decoded: Decoded, events: Sequence[Event]) -> list[Event]:
+        """What is to be told of the source's health; the clock stands as behind the record."""
+        return [] if self.health is None else self.health.read(record, decoded, events, self.clock.event_us)
 
     def told(self, partition: Partition) -> SourceTold:
         """How far it is, in words for others."""
@@ -135,6 +142,7 @@ class DetectStage:
         self.counters = DetectCounters()
         self._partitions = partitions
         self._detector = Detector(rules)
+        self._asks_for_health = is_asked_for(rules)
         self._addresser = Addresser(rules, partitions, self.counters.correlation, only=only)
         self._readings: dict[Partition, _Reading] = {}
         self._learning = {rule.meta.key: rule for rule in rules.correlations if rule.learn_us and rule.rank == 1}
@@ -165,7 +173,9 @@ class DetectStage:
         """
         clock = PartitionClock(source.lateness_us, is_file=False)
         is_whole = None if offset is None and not sent_below else not (offset or sent_below)
-        self._readings[partition] = _Reading(source, Decoder(source), clock, sent_below, is_whole, since_us)
+        reading = _Reading(source, Decoder(source), clock, sent_below, is_whole, since_us)
+        self._readings[partition] = reading
+        self._watch(partition, reading)
         self._tellings = 0
 
     def give_up(self, partition: Partition) -> None:
@@ -178,9 +188,19 @@ class DetectStage:
         same = after.version == self.version
         for partition, reading in self._readings.items():
             after._readings[partition] = reading if same else reading.under_other_rules()
+            after._watch(partition, after._readings[partition])
         known = set(after._meanings)
         after._beginnings = {one: time for one, time in self._beginnings.items() if one[0] in known}
         return after
+
+    def _watch(self, partition: Partition, reading: _Reading) -> None:
+        """Begin or go on to look at the health of a partition, or cease to, as the rules ask."""
+        if not self._asks_for_health:
+            reading.health = None
+        elif reading.health is None:
+            reading.health = SourceHealth(reading.source, partition[1], self.counters, is_file=False)
+        else:
+            reading.health.counters = self.counters
 
     def covers_from(self, partition: Partition, since_us: int | None) -> None:
         """The rules have seen what is newer than this after all, because it was read again for them."""
@@ -263,7 +283,7 @@ class DetectStage:
         events = timed(decoded.events, reading.clock.event_us)
         reading.note(record, events)
         reading.clock.observe(newest_stamp(events), record.append_time_us)
-        return events
+        return events + reading.watch(record, decoded, events)
 
     def _detect(self, events: Sequence[Event], output: DetectOutput) -> tuple[Match, ...]:
         detected = self._detector.detect(events)

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from streamer.correlate.limits import BEGINNING
+from streamer.detect.health import MINUTE_US
+from streamer.model import SOURCE_HEALTH, Match
 from streamer.ports import Partition
 from streamer.stages.wire import Addressed, SourceTold
 
@@ -55,7 +57,7 @@ class Resends:
         if position is None:
             return True
         lane = self._lane((position.source, position.partition), addressed.lane, addressed.offset)
-        if addressed.offset < lane.floor and match.time_us > lane.newest_us:
+        if addressed.offset < lane.floor and _seen_from(match) > lane.newest_us:
             # Newer than anything below the floor: the topic was made anew and its offsets began again.
             lane.began, lane.floor, lane.kept = addressed.offset, addressed.offset, set()
         if addressed.offset < lane.began:
@@ -67,7 +69,7 @@ class Resends:
         if digest in lane.kept:
             return False
         lane.kept.add(digest)
-        lane.newest_us = max(lane.newest_us, match.time_us)
+        lane.newest_us = max(lane.newest_us, _seen_from(match))
         return True
 
     def told(self, lane: str, told: SourceTold) -> None:
@@ -101,6 +103,12 @@ class Resends:
         """Go on from a state."""
         for source, number, name, began, floor, kept, newest_us in state:
             self._lanes.setdefault((source, number), {})[name] = _Lane(began, floor, set(kept), newest_us)
+
+
+def _seen_from(match: Match) -> int:
+    """The earliest time at which what a match tells of may have stood in its record."""
+    is_of_a_minute = match.evidence is not None and match.evidence.kind == SOURCE_HEALTH.category
+    return match.time_us - MINUTE_US if is_of_a_minute else match.time_us
 
 
 def _digest(addressed: Addressed) -> bytes:

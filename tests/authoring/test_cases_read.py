@@ -156,3 +156,41 @@ def test_every_problem_is_told_not_the_first_only() -> None:
     read = read_cases("case.test.yml", case("{at: 5, audit: {vreb: get}}", "[{level: x}]"), files)
 
     assert len(read.problems) >= 5
+
+
+def test_an_event_is_repeated_and_each_time_is_another_one() -> None:
+    case = "cases: [{name: n, expect: [], events: [{at: 10s, every: 1m, times: 3, " + PODS + "}}]}]\n"
+    pieces = good("rule: r.yml\n" + case).cases[0].pieces
+
+    first = [piece for piece in pieces if b"ResponseComplete" in piece.value]
+    assert [orjson.loads(piece.value)["stageTimestamp"][11:19] for piece in first] == [
+        "00:00:10",
+        "00:01:10",
+        "00:02:10",
+    ]
+    assert len({orjson.loads(piece.value)["auditID"] for piece in first}) == 3
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        ("{at: 0s, times: 3, " + PODS + "}}", "`times` stands without `every`"),
+        ("{at: 0s, every: 3s, " + PODS + "}}", "`every` stands without `times`"),
+        ("{at: 0s, every: 3s, times: 0, " + PODS + "}}", "whole number from 1"),
+        ("{at: 0s, every: 3s, times: often, " + PODS + "}}", "whole number from 1"),
+        ("{at: 0s, every: soon, times: 2, " + PODS + "}}", "`soon` is not a length of time"),
+    ],
+)
+def test_a_repetition_that_makes_no_sense_is_said(event: str, message: str) -> None:
+    text = "rule: r.yml\ncases: [{name: n, expect: [], events: [" + event + "]}]\n"
+    read = read_cases("case.test.yml", text, files)
+
+    assert message in " ".join(str(problem) for problem in read.problems)
+
+
+def test_a_case_says_whether_its_records_stand_in_files() -> None:
+    text = "rule: r.yml\ncases: [{name: n, files: true, events: [], expect: []}, {name: m, events: [], expect: []}]\n"
+    assert [case.files for case in good(text).cases] == [True, False]
+
+    read = read_cases("case.test.yml", text.replace("true", "7"), files)
+    assert "`files` must be true or false" in str(read.problems[0])

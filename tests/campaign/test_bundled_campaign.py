@@ -14,7 +14,8 @@ from streamer.engine import Output
 from tests.campaign.build import DEMO, built
 from tests.campaign.playing import CAMPAIGN, TWINS, Played, leaves, play, shipped
 
-DOCUMENTATION = [ipaddress.ip_network("203.0.113.0/24"), ipaddress.ip_network("198.51.100.0/24")]
+FOR_DOCUMENTATION = ["203.0.113.0/24", "198.51.100.0/24"]
+IN_CLUSTER = ["10.0.0.10/32", "10.244.0.0/16"]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def test_the_whole_campaign_is_one_critical_alert(campaign: Played) -> None:
     assert campaign.alerts("critical") == ["anonymous_run_miner"]
     alert = flagship(campaign.output, campaign)
 
-    assert (alert.links_exact, alert.links_by_time) == (6, 2)
+    assert (alert.links_exact, alert.links_by_time) == (8, 2)
 
 
 def test_the_critical_alert_shows_every_step_from_the_visit_to_the_miner(campaign: Played) -> None:
@@ -59,6 +60,8 @@ def test_the_critical_alert_shows_every_step_from_the_visit_to_the_miner(campaig
         "kubeflow_run_posted",
         "kubeflow_run_polled",
         "kubeflow_workflow_created",
+        "workflow_pod_created",
+        "hardware_inventory",
         "workflow_pod_created",
         "privileged_container",
         "container_started",
@@ -84,17 +87,12 @@ def test_the_pod_that_is_shown_is_the_pod_that_mines(campaign: Played) -> None:
 
 def test_other_alerts_point_at_the_intrusion_and_at_nothing_else(campaign: Played) -> None:
     assert set(campaign.alerts("high")) == {
-        "anonymous_run_miner_by_label",
-        "anonymous_run_miner_by_time",
         "anonymous_run_started",
         "miner_command",
         "miner_in_pod",
         "new_privileged_image",
     }
-    assert set(campaign.alerts("medium", "low", "informational")) == {
-        "hardware_inventory",
-        "privileged_container_started",
-    }
+    assert set(campaign.alerts("medium", "low", "informational")) == {"privileged_container_started"}
 
 
 def test_without_the_baseline_nothing_is_called_new(campaign: Played) -> None:
@@ -154,11 +152,14 @@ def test_no_rule_fails_on_any_event(campaign: Played, twins: Played) -> None:
     assert twins.output.failures == []
 
 
-def test_all_addresses_are_for_documentation_and_all_names_end_in_example(files: dict[str, bytes]) -> None:
+def test_all_addresses_are_in_the_cluster_or_for_documentation_and_all_names_end_in_example(
+    files: dict[str, bytes],
+) -> None:
     text = b"\n".join(files.values()).decode()
     addresses = set(re.findall(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])", text))
+    fit = [ipaddress.ip_network(net) for net in (*FOR_DOCUMENTATION, *IN_CLUSTER)]
 
-    assert [one for one in addresses if not any(ipaddress.ip_address(one) in net for net in DOCUMENTATION)] == []
+    assert [one for one in addresses if not any(ipaddress.ip_address(one) in net for net in fit)] == []
     assert set(re.findall(r"[\w.-]+@([\w.-]+)", text)) - {"sha256"} <= {
         "corp.example",
         "research.example",

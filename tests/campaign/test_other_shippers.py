@@ -107,7 +107,7 @@ def test_the_campaign_is_one_critical_alert_from_any_shipper(
     played = play(CAMPAIGN, "prod-1", rules, contents=contents)
 
     assert played.alerts("critical") == ["anonymous_run_miner"]
-    assert [alert.links_exact for alert in played.output.alerts if alert.firing.rule in critical(rules)] == [6]
+    assert [alert.links_exact for alert in played.output.alerts if alert.firing.rule in critical(rules)] == [8]
 
 
 def rewritten(line: bytes, changed: Callable[[dict[str, Any]], dict[str, Any]]) -> bytes:

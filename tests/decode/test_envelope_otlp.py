@@ -5,6 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from streamer.decode.envelope_otlp import kubernetes_in
 from tests.decode.given import audit, decode, one
 
 
@@ -75,3 +76,20 @@ def test_nesting_is_not_followed_for_ever():
     value = b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":' + body + b"}]}]}]}"
     decode(value, kind="containers")
     decode(value)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "image"),
+    [
+        ({"container.image.name": "a.example/app", "container.image.tag": "1.0"}, "a.example/app:1.0"),
+        ({"container.image.name": "a.example:5000/app", "container.image.tags": ["1.0"]}, "a.example:5000/app:1.0"),
+        ({"container.image.name": "a.example/app:2", "container.image.tag": "1.0"}, "a.example/app:2"),
+        ({"container.image.name": "app@sha256:ab", "container.image.tag": "1.0"}, "app@sha256:ab"),
+        ({"container.image.name": "app", "container.image.tags": []}, "app"),
+        ({"container.image.tag": "1.0"}, None),
+    ],
+)
+def test_an_image_is_its_name_and_its_tag(attributes: dict[str, object], image: str | None) -> None:
+    about = kubernetes_in({"k8s.namespace.name": "lab", "k8s.container.name": "main", **attributes})
+
+    assert about["container"].get("image") == image

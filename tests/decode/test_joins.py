@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+
 import pytest
 
+from streamer.model import Event
 from tests.decode.given import audit, one, pod, write
 
 REASON = "authorization.k8s.io/reason"
 ISSUED = "authentication.kubernetes.io/issued-credential-id"
+MUTATION = "mutation.webhook.admission.k8s.io/"
+DER = bytes(range(256))
 
 
 @pytest.mark.parametrize(
@@ -73,6 +79,43 @@ def test_a_token_has_one_id_when_it_is_issued_and_when_it_is_used():
     assert issued.fields["issued"]["credential_id"] == used.fields["actor"]["credential_id"] == "JTI=7a07"
 
 
+def signed(certificate: object) -> Event:
+    ref = {"resource": "certificatesigningrequests", "name": "mallory", "subresource": "status"}
+    return one(audit(verb="update", objectRef=ref, requestObject={"status": {"certificate": certificate}}))
+
+
+def test_a_certificate_has_one_id_when_it_is_signed_and_when_it_is_used():
+    pem = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(DER) + b"-----END CERTIFICATE-----\n"
+    extra = {"authentication.kubernetes.io/credential-id": [f"X509SHA256={hashlib.sha256(DER).hexdigest()}"]}
+    used = one(audit(user={"username": "mallory", "extra": extra}))
+    assert (
+        signed(base64.b64encode(pem).decode()).fields["issued"]["credential_id"]
+        == used.fields["actor"]["credential_id"]
+    )
+
+
+@pytest.mark.parametrize("certificate", [None, "", "%", 5, "QUJD", base64.b64encode(b"-----BEGIN CERTIFICATE-----")])
+def test_no_certificate_is_issued_where_none_can_be_read(certificate):
+    text = certificate.decode() if isinstance(certificate, bytes) else certificate
+    assert "issued" not in signed(text).fields
+
+
+def test_the_webhook_configurations_that_changed_an_object_are_named_at_every_level():
+    told = {
+        f"{MUTATION}round_0_index_0": '{"configuration":"injector","webhook":"a.example","mutated":true}',
+        f"{MUTATION}round_0_index_1": '{"configuration":"other","webhook":"b.example","mutated":false}',
+        f"{MUTATION}round_1_index_0": '{"configuration":"injector","webhook":"a.example","mutated":true}',
+        "patch.webhook.admission.k8s.io/round_0_index_0": '{"configuration":"injector","patch":[]}',
+    }
+    made = one(audit(verb="create", level="Metadata", objectRef={"resource": "pods"}, annotations=told))
+    assert made.fields["admission"]["mutated_by"] == ["injector"]
+
+
+@pytest.mark.parametrize("value", ["", "{", "[]", '{"mutated":true}', '{"configuration":5,"mutated":true}', 7])
+def test_a_mutation_that_cannot_be_read_names_no_configuration(value):
+    assert "admission" not in one(audit(annotations={f"{MUTATION}round_0_index_0": value})).fields
+
+
 @pytest.mark.parametrize("annotations", [None, [], {ISSUED: ""}, {ISSUED: ["x"]}, {}])
 def test_no_token_is_issued_where_none_is_named(annotations):
     assert "issued" not in one(audit(annotations=annotations)).fields
@@ -132,6 +175,9 @@ def test_a_workflow_its_pods_and_their_run_are_joined():
 
 
 def test_nobody_but_us_writes_the_joins():
-    forged = {name: {"credential_id": "x", "binding": {"name": "x"}} for name in ("issued", "authorized_by", "pod")}
+    forged = {
+        name: {"credential_id": "x", "binding": {"name": "x"}}
+        for name in ("issued", "authorized_by", "pod", "admission")
+    }
     fields = one(audit(objectRef={"resource": "nodes"}, annotations={}, **forged, body_unrecorded=True)).fields
     assert fields.keys().isdisjoint({*forged, "body_unrecorded"})

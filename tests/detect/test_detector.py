@@ -4,6 +4,7 @@ import pytest
 
 from streamer.detect import Detector, applies
 from streamer.detect import detector as module
+from streamer.detect.paths import Found
 from streamer.model import AUDIT, CONTAINER_LOG, CONTAINER_SPEC, RBAC_RULE, RBAC_SUBJECT, UNKNOWN, Event, LogSource
 from streamer.sigma.predicates import Predicate
 from streamer.sigma.rules import RuleSet
@@ -94,14 +95,14 @@ def test_a_match_carries_what_correlations_use_and_nothing_else() -> None:
 
 def test_a_rule_that_raises_is_counted_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broken rule must never look like a quiet rule."""
-    plain = module.evaluate
+    plain = module.judge
 
-    def broken(predicate: Predicate, told: Event) -> object:
+    def broken(predicate: Predicate, told: Event, seen: dict[str, Found]) -> object:
         if predicate == RULES.detections[0].predicate and told.fields["verb"] == "create":
             raise RecursionError("too deep")
-        return plain(predicate, told)
+        return plain(predicate, told, seen)
 
-    monkeypatch.setattr(module, "evaluate", broken)
+    monkeypatch.setattr(module, "judge", broken)
     events = [event({"verb": "create"}, offset=1), event({"verb": "delete"}, offset=2)]
     detected = Detector(RULES).detect(events)
     assert [(match.rule, match.time_us) for match in detected.matches] == [

@@ -136,7 +136,7 @@ def audit(verb: str, resource: str, user: str, **fields: Any) -> dict[str, Any]:
     return {
         "verb": verb,
         "user": {"username": user, "groups": ["system:authenticated"]},
-        "actor": {"name": user, "kind": "service_account"},
+        "actor": {"name": user, "kind": "service_account" if user.startswith("system:serviceaccount:") else "user"},
         "objectRef": {"resource": resource, "namespace": "kubeflow", "apiVersion": "v1"},
         "requestURI": f"/api/v1/namespaces/kubeflow/{resource}",
         "responseStatus": {"code": 201},

@@ -190,6 +190,26 @@ def test_idle_input_is_decided_by_the_clock(tmp_path, world):
     assert set(titles) == {"First secret in a namespace", "Secret read and no pod before"}
 
 
+def test_a_file_to_which_nothing_is_written_any_more_is_told_as_silent(tmp_path, world):
+    """[T4] nothing arrives, and yet it is decided; a restart does not tell it again."""
+    begun_s = time.time() - 1_764_000_000 - 40 * 60
+    what = {"verb": "get", "resource": "pods", "user": "u", "namespace": "n"}
+    lines = [audit_line(number, begun_s + 60 * number, **what) for number in range(16)]
+    (tmp_path / "audit.log").write_text("".join(f"{line}\n" for line in lines))
+    (tmp_path / "streamer.yml").write_text(
+        f"rules: [{ROOT / 'rules' / 'kubernetes' / 'sources'}]\nhttp: {{enabled: false}}\n"
+        "sources: [{file: audit.log, kind: audit, follow: true, lateness: 1s, idle_after: 1s}]\n"
+    )
+    for _ in range(2):
+        with running(tmp_path, "run", "--config", "streamer.yml") as process:
+            told = eventually(lambda: [body["message"] for _, body in bodies(tmp_path / "streamer.db")])
+            time.sleep(2)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE_S) == 0
+        assert told == ["Source of logs fell silent"]
+        assert len(bodies(tmp_path / "streamer.db")) == 1
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return listening.getsockname()[1]

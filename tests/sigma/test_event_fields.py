@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from streamer.model import AUDIT, CONTAINER_SPEC, WEBSERVER, LogSource
+from streamer.model import AUDIT, CONTAINER_SPEC, RBAC_RULE, SOURCE_HEALTH, WEBSERVER, LogSource
 from streamer.sigma.event_fields import SOURCES, fields_of, may_exist, sources_of
 from tests.decode.given import decode
 from tests.decode.happenings import AUDIT as HAPPENINGS
@@ -28,7 +28,7 @@ def test_every_field_of_a_decoded_event_is_known() -> None:
     lines = [LINE_ENVELOPES["Fluent Bit"](line) for line in (*LINES, INGRESS, f"Got body: {BODY}")]
     events = [event for happening in HAPPENINGS for event in decode(happening).events]
     events += [event for line in lines for event in decode(line, kind="containers").events]
-    assert {event.logsource for event in events} >= set(SOURCES) - {SOURCES[4]}
+    assert {event.logsource for event in events} >= set(SOURCES) - {RBAC_RULE, SOURCE_HEALTH}
     for event in events:
         known = fields_of((event.logsource,))
         assert [path for path in paths(event.fields) if not may_exist(path, known)] == []
@@ -56,7 +56,8 @@ def test_a_path_may_exist_if_it_leads_to_a_known_field(field: str, expected: boo
 
 
 def test_a_log_source_that_names_less_sees_more() -> None:
-    assert sources_of(LogSource("", "kubernetes", "")) == SOURCES
+    assert set(sources_of(LogSource("", "kubernetes", ""))) == set(SOURCES) - {SOURCE_HEALTH}
+    assert sources_of(LogSource("source_health", "streamer", "")) == (SOURCE_HEALTH,)
     assert sources_of(LogSource("webserver", "", "")) == (WEBSERVER,)
     assert sources_of(LogSource("container_spec", "kubernetes", "")) == (CONTAINER_SPEC,)
     assert sources_of(LogSource("", "windows", "")) == ()

@@ -86,7 +86,9 @@ def test_a_title_is_needed_and_must_be_short() -> None:
 
 def test_filters_are_refused_with_what_to_write_instead() -> None:
     problem = refused("unknown-key", rule("▸filter: {rules: [x], selection: {a: b}, condition: selection}"))
-    assert problem.hint == "filters are not supported; put the exclusion into the rule's condition"
+    assert problem.hint == (
+        "filters of Sigma are not supported; write exceptions of your site into a file and give it as `allow:`"
+    )
 
 
 def test_a_rule_must_be_a_mapping() -> None:

@@ -88,14 +88,14 @@ class Cluster:
         rules: RuleSet,
         raw: Mapping[Partition, Sequence[Record]],
         *,
-        source: Source,
+        source: Source | Mapping[str, Source],
         partitions: int,
         tasks: int = 1,
         troubles: Troubles | None = None,
     ) -> None:
         self.rng = rng
         self.raw = raw
-        self.source = source
+        self.sources = source if isinstance(source, Mapping) else dict.fromkeys((name for name, _ in raw), source)
         self.count = partitions
         self.troubles = troubles or Troubles()
         self.rules = rules
@@ -119,7 +119,8 @@ class Cluster:
         index = self.committed[partition]
         records = self.raw[partition]
         task.reading[partition] = index
-        task.stage.take(partition, self.source, records[index].position.offset if 0 < index < len(records) else index)
+        offset = records[index].position.offset if 0 < index < len(records) else index
+        task.stage.take(partition, self.sources[partition[0]], offset)
 
     def read(self, task: Task, partition: Partition, most: int) -> None:
         """A task reads some records, sends what matches, tells how far it is and commits; or its sends break off."""

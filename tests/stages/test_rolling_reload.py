@@ -191,7 +191,7 @@ class Rebuilding(Rolling):
         anew = {rule.meta.key for rule in self.after.correlations} - kept(one.stage.rules, self.after)
         again = DetectStage(self.after, partitions=self.count, lane="rebuild", only=frozenset(anew))
         for partition, index in one.reading.items():
-            again.take(partition, self.source, 0)
+            again.take(partition, self.sources[partition[0]], 0)
             self._send(again.feed(self.raw[partition][:index]).addressed)
         self.reload_task(one, self.after)
         for partition in one.reading:
