@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format properties day chaos servers bench lock schema clean
+.PHONY: help demo test check format properties day chaos servers bench pages lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ servers: $(STAMP) ## start a local Kafka and Elasticsearch until Ctrl-C
 bench: $(STAMP) ## the benchmarks: ratios with their yardstick in the same run
 	@$(BIN)/python -m benchmarks.replay
 	@$(BIN)/python -m benchmarks.correlate_cost
+
+pages: $(STAMP) ## write docs/coverage.md and docs/behaviours.md anew, after changes of rules or cases
+	@$(BIN)/python -m tests.docs.generated
 
 lock: ## renew the hashed lock files (needs uv)
 	uv pip compile -q pyproject.toml --universal --generate-hashes --no-annotate --no-header --python-version 3.11 -o requirements/runtime.txt

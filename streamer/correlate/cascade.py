@@ -40,7 +40,9 @@ class Cascade:
         for number, rule in enumerate(rules):
             for below in dict.fromkeys(rule.rules):
                 self._over.setdefault(below, []).append(number)
-        self._ranks = sorted({rule.rank for rule in rules})
+        self._ranks: dict[int, list[Host]] = {rank: [] for rank in sorted({rule.rank for rule in rules})}
+        for host in self.hosts:
+            self._ranks[host.plan.rule.rank].append(host)
         self.watermarks = dict.fromkeys(self._ranks, BEGINNING)
         self.starts_us: int | None = None
         self.anew_us: dict[str, int] = {}
@@ -103,14 +105,14 @@ class Cascade:
 
     def advance(self, watermark_us: int, told: Told) -> None:
         """Judge rank by rank up to the watermark, firings in order of time."""
-        for rank in self._ranks:
+        for rank, hosts in self._ranks.items():
             if watermark_us <= self.watermarks[rank]:
                 continue
             self.watermarks[rank] = watermark_us
-            hosts = [host for host in self.hosts if host.plan.rule.rank == rank]
             due = [
                 (one[1].time_us, number, one, host)
                 for number, host in enumerate(hosts)
+                if host.due and host.due[0][0] < watermark_us
                 for one in host.judge(watermark_us)
             ]
             due.sort(key=lambda one: one[:2])
@@ -119,12 +121,17 @@ class Cascade:
                     self._offer(match, [], told)
             if watermark_us < FOREVER:
                 for host in hosts:
-                    host.expire(watermark_us)
+                    if host.forgets(watermark_us):
+                        host.expire(watermark_us)
 
     def next_deadline(self) -> int | None:
         """The smallest watermark at which something is judged."""
-        deadlines = [deadline for host in self.hosts if (deadline := host.deadline()) is not None]
-        return min(deadlines) + 1 if deadlines else None
+        while waiting := [host for host in self.hosts if host.due]:
+            first = min(waiting, key=lambda host: host.due[0][0])
+            soonest = first.due[0][0]
+            if first.deadline() == soonest:
+                return soonest + 1
+        return None
 
     @staticmethod
     def _drain(host: Host, told: Told) -> None:

@@ -42,7 +42,12 @@ def has_value(plan: Plan, ref: int, match: Match) -> bool:
 
 
 class Host:
-    """The states of one correlation."""
+    """The states of one correlation.
+
+    Attributes:
+        due, expiring: (watermark, key) of what is judged and what is forgotten, a heap each; entries that are no longer
+            true stand there too, so the first is never too late.
+    """
 
     def __init__(self, rule: CorrelationRule, limits: CorrelateLimits, counters: Counters, room: Room) -> None:
         self.plan = Plan.of(rule, limits, counters)
@@ -56,8 +61,8 @@ class Host:
         self._counters = counters
         self._room = room
         self._used = 0
-        self._due: list[tuple[int, Key]] = []
-        self._expiring: list[tuple[int, Key]] = []
+        self.due: list[tuple[int, Key]] = []
+        self.expiring: list[tuple[int, Key]] = []
 
     @property
     def used(self) -> int:
@@ -202,20 +207,20 @@ class Host:
         deadline = state.deadline()
         if deadline is not None and (state.due is None or deadline < state.due):
             state.due = deadline
-            heappush(self._due, (deadline, key))
+            heappush(self.due, (deadline, key))
         expiry = state.expiry()
         if expiry is not None and (state.expires is None or expiry < state.expires):
             state.expires = expiry
-            heappush(self._expiring, (expiry, key))
+            heappush(self.expiring, (expiry, key))
 
     def deadline(self) -> int | None:
         """The watermark must pass this for :meth:`judge` to have something to do."""
-        while self._due:
-            due, key = self._due[0]
+        while self.due:
+            due, key = self.due[0]
             state = self.states.get(key)
             if state is not None and state.due == due and state.deadline() == due:
                 return due
-            heappop(self._due)
+            heappop(self.due)
             if state is not None and state.due == due:
                 state.due = None
                 self._schedule(key, state)
@@ -224,8 +229,8 @@ class Host:
     def judge(self, watermark: int) -> list[Came]:
         """Decide what ends before the watermark; in order of time, then of keys."""
         came: list[Came] = []
-        while self._due and self._due[0][0] < watermark:
-            due, key = heappop(self._due)
+        while self.due and self.due[0][0] < watermark:
+            due, key = heappop(self.due)
             state = self.states.get(key)
             if state is None or state.due != due:
                 continue
@@ -237,11 +242,15 @@ class Host:
         came.sort(key=lambda one: (one[1].time_us, one[0].key))
         return came
 
+    def forgets(self, watermark: int) -> bool:
+        """Whether :meth:`expire` may have something to do."""
+        return bool(self.expiring and self.expiring[0][0] < watermark) or bool(self.pressure.blind)
+
     def expire(self, watermark: int) -> None:
         """Forget what is of no use any more."""
         self.pressure.expire(watermark - self.plan.hold_us)
-        while self._expiring and self._expiring[0][0] < watermark:
-            due, key = heappop(self._expiring)
+        while self.expiring and self.expiring[0][0] < watermark:
+            due, key = heappop(self.expiring)
             state = self.states.get(key)
             if state is None or state.expires != due:
                 continue

@@ -111,6 +111,7 @@ def baseline() -> Recorder:
         play_run(world, at + 6 * HOUR, nightly)
         machinery(world, at + 7 * HOUR, at + 7 * HOUR + 6 * MINUTE)
         chatter(world, at + 7 * HOUR, at + 7 * HOUR + 2 * MINUTE)
+        people(world, at + 7 * HOUR + 10 * MINUTE, USERS)
         for turn in range(3):
             world.access(
                 at + 8 * HOUR + turn * MINUTE, "GET", ("/", "/pipeline/", "/robots.txt")[turn], SCANNERS[turn % 2]

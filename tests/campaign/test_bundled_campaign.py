@@ -92,7 +92,10 @@ def test_other_alerts_point_at_the_intrusion_and_at_nothing_else(campaign: Playe
         "miner_in_pod",
         "new_privileged_image",
     }
-    assert set(campaign.alerts("medium", "low", "informational")) == {"privileged_container_started"}
+    assert set(campaign.alerts("medium", "low", "informational")) == {
+        "gpu_asked_for_by_newcomer",
+        "privileged_container_started",
+    }
 
 
 def test_without_the_baseline_nothing_is_called_new(campaign: Played) -> None:

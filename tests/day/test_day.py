@@ -6,16 +6,18 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from streamer.decode import Decoder, Source
 from streamer.model import Position, Record
+from streamer.sigma import load_rules
 from tests.day.ink import DAY, Written
 from tests.day.report import by_level, evidence_of, most_alerts
 from tests.day.shipping import LATENESS_US, Message, shipped
-from tests.day.watching import Seen, shipped_rules, watch
+from tests.day.watching import RULES, Seen, shipped_rules, watch
 from tests.day.writing import AUDIT_SHARE, BEGIN, actor_modules, day_before, day_of
 
 EVENTS = 20_000
@@ -154,3 +156,10 @@ def _by(event: dict[str, Any], controller: str) -> bool:
 
 def _code(event: dict[str, Any]) -> int:
     return int(event.get("responseStatus", {}).get("code", 0))
+
+
+def test_the_exceptions_of_the_made_up_site_can_be_used() -> None:
+    loaded = load_rules([RULES], allow=Path(__file__).with_name("allow.yml"))
+
+    assert [str(problem) for problem in loaded.problems if "allow" in str(problem)] == []
+    assert len(loaded.allow) == 5

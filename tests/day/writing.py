@@ -52,11 +52,11 @@ def _told(day: Day, events: int, seed: int) -> list[Written]:
             written += story(day.seeded(f"{seed}/{name}/{story.__name__}"))
         found = getattr(module, "HABITS", ())
         habits += [(habit, day.seeded(f"{seed}/{name}/{habit.told.__name__}")) for habit in found]
-    wanted: dict[Kind, int] = {"audit": int(events * AUDIT_SHARE), "containers": events - int(events * AUDIT_SHARE)}
-    told = {kind: sum(1 for one in written if one.kind == kind) for kind in wanted}
     draw = Random(f"{seed}/habits")
-    for kind, number in wanted.items():
-        written += _filled([one for one in habits if one[0].kind == kind], number - told[kind], draw)
+    wanted: dict[Kind, int] = {"containers": events - int(events * AUDIT_SHARE), "audit": int(events * AUDIT_SHARE)}
+    for kind, number in wanted.items():  # lines first: what prints lines asks the API server too, seldom the other way
+        told = sum(1 for one in written if one.kind == kind)
+        written += _filled([one for one in habits if one[0].kind == kind], number - told, draw)
     end = day.begin + DAY
     return sorted((one for one in written if day.begin <= one.at < end), key=lambda one: one.at)
 
