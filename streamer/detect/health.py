@@ -33,6 +33,9 @@ CLUSTERS: Final = 256
 REMEMBERED: Final = 60
 """Minutes behind the newest one of a cluster of which it is known whether they were told; older ones are not told."""
 
+HISTORY_US: Final = 90 * DAY_US
+"""How old a stamp may be when it is appended to a topic; older ones are taken for broken clocks, like 1970."""
+
 _FORGOTTEN: Final = 24 * 60
 """A cluster not heard for so many minutes makes room for another one, where there is none left."""
 
@@ -152,9 +155,15 @@ class SourceHealth:
     # -- minutes ----------------------------------------------------------------------------------------------------
 
     def _is_believed(self, time_us: int, record: Record, reached_us: int | None) -> bool:
-        """Whether the source may have spoken then: a file's stamp needs others that confirm it, a topic's is recent."""
+        """Whether the source may have spoken then.
+
+        A file's stamp needs others that confirm it. A topic's is recent, or belongs to a history that is being written
+        into the topic: not too old, and near to where the partition's time stands.
+        """
         if record.append_time_us is not None:
-            return record.append_time_us - time_us <= DAY_US
+            age_us = record.append_time_us - time_us
+            near = reached_us is not None and abs(reached_us - time_us) <= DAY_US
+            return age_us <= DAY_US or (near and age_us <= HISTORY_US)
         return not self._is_file or (reached_us is not None and time_us <= reached_us)
 
     def _is_news(self, cluster: str, minute: int) -> bool:

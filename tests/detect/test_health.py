@@ -123,6 +123,24 @@ def test_a_stamp_of_long_ago_says_nothing_in_a_topic() -> None:
     assert minutes(partition.read(BASE)) == [1]
 
 
+def test_a_stamp_of_long_ago_says_nothing_where_the_partition_has_come_to_today() -> None:
+    partition = Partition()
+
+    assert partition.read(BASE - 25 * HOUR, append_us=BASE, reached_us=BASE) == []
+
+
+def test_a_history_that_is_written_into_a_topic_speaks_of_its_own_time() -> None:
+    partition = Partition()
+    then = BASE - 60 * 24 * HOUR
+
+    assert len(partition.read(then, append_us=BASE, reached_us=then)) == 1
+    assert len(partition.read(then + HOUR, append_us=BASE, reached_us=then + HOUR)) == 1
+
+
+def test_a_clock_that_stands_at_1970_is_no_history() -> None:
+    assert Partition().read(HOUR, append_us=BASE, reached_us=HOUR) == []
+
+
 def test_a_stamp_of_next_year_counts_as_the_time_at_which_it_was_appended() -> None:
     """[T3] an event has its corrected time."""
     partition = Partition()
