@@ -36,10 +36,10 @@ def _is_line(record: Mapping[str, Any]) -> bool:
     return {"@timestamp", "stream", "logtag", "log", "kubernetes"} == record.keys()
 
 
-def _event_list(event: dict[str, Any]) -> dict[str, Any]:
+def event_list(*events: dict[str, Any]) -> dict[str, Any]:
     """What the webhook backend posts: the items have no kind of their own."""
-    item = {name: value for name, value in event.items() if name not in ("kind", "apiVersion")}
-    return {"kind": "EventList", "apiVersion": "audit.k8s.io/v1", "metadata": {}, "items": [item]}
+    items = [{name: value for name, value in event.items() if name not in ("kind", "apiVersion")} for event in events]
+    return {"kind": "EventList", "apiVersion": "audit.k8s.io/v1", "metadata": {}, "items": items}
 
 
 def _fluent_bit_event(event: dict[str, Any]) -> dict[str, Any]:
@@ -55,7 +55,8 @@ def _vector_event(event: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _vector_line(record: dict[str, Any]) -> dict[str, Any]:
+def vector_line(record: dict[str, Any]) -> dict[str, Any]:
+    """One line as Vector's ``kubernetes_logs`` source writes it."""
     about = record["kubernetes"]
     named = {
         "pod_name": about["pod_name"],
@@ -75,7 +76,8 @@ def _vector_line(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _fluentd_line(record: dict[str, Any]) -> dict[str, Any]:
+def fluentd_line(record: dict[str, Any]) -> dict[str, Any]:
+    """One line as Fluentd's Kubernetes metadata filter writes it."""
     about = record["kubernetes"]
     return {
         "time": record["@timestamp"],
@@ -86,11 +88,16 @@ def _fluentd_line(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _otlp_line(record: dict[str, Any]) -> dict[str, Any]:
-    """One line as the OpenTelemetry Collector's ``otlp_json``."""
+def otlp_lines(*records: dict[str, Any], **more: str) -> dict[str, Any]:
+    """Lines as the OpenTelemetry Collector's ``otlp_json``, each in a resource of its own with ``more`` attributes."""
+    return {"resourceLogs": [_otlp_resource(record, more) for record in records]}
+
+
+def _otlp_resource(record: dict[str, Any], more: Mapping[str, str]) -> dict[str, Any]:
     about = record["kubernetes"]
     image, tag = _name_and_tag(about["container_image"])
     resource = {
+        **more,
         "k8s.namespace.name": about["namespace_name"],
         "k8s.pod.name": about["pod_name"],
         "k8s.container.name": about["container_name"],
@@ -105,8 +112,7 @@ def _otlp_line(record: dict[str, Any]) -> dict[str, Any]:
         "body": {"stringValue": _text(record)},
         "attributes": _attributes({"log.iostream": record["stream"]}),
     }
-    scope = {"scope": {}, "logRecords": [line]}
-    return {"resourceLogs": [{"resource": {"attributes": _attributes(resource)}, "scopeLogs": [scope]}]}
+    return {"resource": {"attributes": _attributes(resource)}, "scopeLogs": [{"scope": {}, "logRecords": [line]}]}
 
 
 def _name_and_tag(image: str) -> tuple[str, str]:
@@ -136,6 +142,6 @@ _IS_PLAIN: Final[Mapping[SourceKind, Callable[[Mapping[str, Any]], bool]]] = {
     "containers": _is_line,
 }
 _WRAPS: Final[Mapping[SourceKind, tuple[Wrap, ...]]] = {
-    "audit": (_event_list, _fluent_bit_event, _vector_event),
-    "containers": (_vector_line, _fluentd_line, _otlp_line),
+    "audit": (event_list, _fluent_bit_event, _vector_event),
+    "containers": (vector_line, fluentd_line, otlp_lines),
 }

@@ -16,7 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from streamer.authoring.cases import read_cases
-from streamer.authoring.coverage import Coverage, Covered, as_json
+from streamer.authoring.coverage import Coverage, Covered
+from streamer.authoring.coverage import as_json as object_of
 from streamer.authoring.coverage import coverage as coverage_of
 from streamer.authoring.coverage_layer import navigator_layer
 from streamer.authoring.coverage_text import markdown, told
@@ -120,7 +121,7 @@ def _show(found: Sequence[Coverage], *, as_json: bool, as_markdown: bool) -> Non
     console = output()
     if as_json:
         for each in found:
-            console.file.write(orjson.dumps(_json(each)).decode() + "\n")
+            console.file.write(orjson.dumps(object_of(each)).decode() + "\n")
     elif as_markdown:
         console.file.write("\n".join(markdown(each) for each in found))
     else:
@@ -128,9 +129,6 @@ def _show(found: Sequence[Coverage], *, as_json: bool, as_markdown: bool) -> Non
             _print(each, console)
         for each in found:
             console.print(Text(each.summary(), style=STRONG), soft_wrap=True)
-
-
-_json = as_json
 
 
 def _print(found: Coverage, console: Console) -> None:

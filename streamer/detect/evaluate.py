@@ -48,9 +48,9 @@ def judge(predicate: Predicate, event: Event, seen: dict[str, Found]) -> bool | 
     if isinstance(predicate, FieldTest):
         return _field(predicate.check, _look(predicate.field, event, seen))
     if isinstance(predicate, AllOf):
-        return _all_of(predicate.items, event, seen)
+        return _all(judge(item, event, seen) for item in predicate.items)
     if isinstance(predicate, AnyOf):
-        return _any_of(predicate.items, event, seen)
+        return _any(judge(item, event, seen) for item in predicate.items)
     if isinstance(predicate, Negated):
         truth = judge(predicate.item, event, seen)
         return truth if truth is UNKNOWN else not truth
@@ -61,28 +61,6 @@ def judge(predicate: Predicate, event: Event, seen: dict[str, Found]) -> bool | 
     if isinstance(predicate, KeywordTest):
         return _any(_value(predicate.check, text) for text in texts_of(event))
     assert_never(predicate)
-
-
-def _all_of(items: tuple[Predicate, ...], event: Event, seen: dict[str, Found]) -> Truth:
-    result: Truth = True
-    for item in items:
-        truth = judge(item, event, seen)
-        if truth is False:
-            return False
-        if truth is UNKNOWN:
-            result = UNKNOWN
-    return result
-
-
-def _any_of(items: tuple[Predicate, ...], event: Event, seen: dict[str, Found]) -> Truth:
-    result: Truth = False
-    for item in items:
-        truth = judge(item, event, seen)
-        if truth is True:
-            return True
-        if truth is UNKNOWN:
-            result = UNKNOWN
-    return result
 
 
 def _look(path: str, event: Event, seen: dict[str, Found]) -> Found:
@@ -136,14 +114,7 @@ def _field(check: Check, found: Found) -> Truth:
         return _any(_is_null(value) for value in found.values or (None,))
     if isinstance(check, Exists):
         return found.present
-    result: Truth = False
-    for value in found.values:
-        truth = _value(check, value)
-        if truth is True:
-            return True
-        if truth is UNKNOWN:
-            result = UNKNOWN
-    return result
+    return _any(_value(check, value) for value in found.values)
 
 
 def _every(test: EveryTest, found: Found) -> Truth:

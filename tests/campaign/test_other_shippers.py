@@ -9,27 +9,9 @@ from typing import Any
 
 import pytest
 
+from streamer.authoring.cases_shippers import event_list, vector_line
 from streamer.sigma.rules import RuleSet
 from tests.campaign.playing import CAMPAIGN, DEMO, play, shipped
-
-
-def vector(record: dict[str, Any]) -> dict[str, Any]:
-    kubernetes = record["kubernetes"]
-    return {
-        "source_type": "kubernetes_logs",
-        "timestamp": record["@timestamp"],
-        "stream": record["stream"],
-        "message": record["log"].rstrip("\n"),
-        "kubernetes": {
-            "pod_name": kubernetes["pod_name"],
-            "pod_namespace": kubernetes["namespace_name"],
-            "pod_uid": kubernetes["pod_id"],
-            "pod_node_name": kubernetes["host"],
-            "container_name": kubernetes["container_name"],
-            "container_image": kubernetes["container_image"],
-            "pod_labels": kubernetes["labels"],
-        },
-    }
 
 
 def filebeat(record: dict[str, Any]) -> dict[str, Any]:
@@ -50,11 +32,6 @@ def filebeat(record: dict[str, Any]) -> dict[str, Any]:
 
 def fluent_bit_with_seconds(record: dict[str, Any]) -> dict[str, Any]:
     return {**record, "@timestamp": datetime.fromisoformat(record["@timestamp"]).timestamp()}
-
-
-def event_list(event: dict[str, Any]) -> dict[str, Any]:
-    item = {key: value for key, value in event.items() if key not in {"kind", "apiVersion"}}
-    return {"kind": "EventList", "apiVersion": "audit.k8s.io/v1", "metadata": {}, "items": [item]}
 
 
 def azure(event: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +66,7 @@ def rules() -> RuleSet:
 @pytest.mark.parametrize(
     ("what", "changed"),
     [
-        ("containers", vector),
+        ("containers", vector_line),
         ("containers", filebeat),
         ("containers", fluent_bit_with_seconds),
         ("audit", event_list),

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import orjson
 
+from streamer.authoring import cases_shippers as shippers
+
 AuditWrap = Callable[[Sequence[dict[str, Any]], str], bytes]
 LineWrap = Callable[[Sequence[dict[str, Any]], str], bytes]
 
@@ -21,8 +23,7 @@ def raw(events: Sequence[dict[str, Any]], cluster: str) -> bytes:
 def event_list(events: Sequence[dict[str, Any]], cluster: str) -> bytes:
     """What the webhook backend posts: many events, none with a kind of its own."""
     del cluster
-    items = [{key: value for key, value in event.items() if key not in {"kind", "apiVersion"}} for event in events]
-    return orjson.dumps({"kind": "EventList", "apiVersion": "audit.k8s.io/v1", "metadata": {}, "items": items})
+    return orjson.dumps(shippers.event_list(*events))
 
 
 def aks(events: Sequence[dict[str, Any]], cluster: str) -> bytes:
@@ -77,45 +78,15 @@ def fluent_bit_cri(records: Sequence[dict[str, Any]], cluster: str) -> bytes:
 
 def fluentd(records: Sequence[dict[str, Any]], cluster: str) -> bytes:
     """Fluentd's kubernetes metadata filter."""
-    record = records[0]
-    meta = record["kubernetes"]
-    kubernetes = {key: value for key, value in meta.items() if key not in {"docker_id", "container_hash"}}
-    return orjson.dumps(
-        {
-            "time": record["@timestamp"],
-            "log": record["log"],
-            "stream": record["stream"],
-            "docker": {"container_id": meta["docker_id"]},
-            "kubernetes": kubernetes,
-            "cluster_name": cluster,
-        }
-    )
+    return orjson.dumps(shippers.fluentd_line(records[0]) | {"cluster_name": cluster})
 
 
 def vector(records: Sequence[dict[str, Any]], cluster: str) -> bytes:
     """Vector's kubernetes_logs source."""
-    record = records[0]
-    meta = record["kubernetes"]
+    meta = records[0]["kubernetes"]
     where = f"{meta['namespace_name']}_{meta['pod_name']}_{meta.get('pod_id', '')}/{meta['container_name']}"
-    return orjson.dumps(
-        {
-            "file": f"/var/log/pods/{where}/0.log",
-            "kubernetes": {
-                "pod_name": meta["pod_name"],
-                "pod_namespace": meta["namespace_name"],
-                "pod_uid": meta.get("pod_id"),
-                "pod_node_name": meta["host"],
-                "pod_labels": meta["labels"],
-                "container_name": meta["container_name"],
-                "container_image": meta["container_image"],
-            },
-            "message": _text(record),
-            "stream": record["stream"],
-            "timestamp": record["@timestamp"],
-            "source_type": "kubernetes_logs",
-            "cluster": cluster,
-        }
-    )
+    file = f"/var/log/pods/{where}/0.log"
+    return orjson.dumps({"file": file, **shippers.vector_line(records[0]), "cluster": cluster})
 
 
 def filebeat(records: Sequence[dict[str, Any]], cluster: str) -> bytes:
@@ -143,31 +114,7 @@ def filebeat(records: Sequence[dict[str, Any]], cluster: str) -> bytes:
 
 def otlp(records: Sequence[dict[str, Any]], cluster: str) -> bytes:
     """The OpenTelemetry Collector's otlp_json: many lines in one message."""
-    return orjson.dumps({"resourceLogs": [_otlp_resource(record, cluster) for record in records]})
-
-
-def _otlp_resource(record: dict[str, Any], cluster: str) -> dict[str, Any]:
-    meta = record["kubernetes"]
-    image, _, tag = meta["container_image"].rpartition(":")
-    attributes = {
-        "k8s.cluster.name": cluster,
-        "k8s.namespace.name": meta["namespace_name"],
-        "k8s.pod.name": meta["pod_name"],
-        "k8s.pod.uid": meta.get("pod_id", ""),
-        "k8s.container.name": meta["container_name"],
-        "k8s.node.name": meta["host"],
-        "container.image.name": image,
-        "container.image.tag": tag,
-        **{f"k8s.pod.labels.{key}": value for key, value in meta["labels"].items()},
-    }
-    nanoseconds = round(datetime.fromisoformat(record["@timestamp"]).timestamp() * 1_000_000) * 1_000
-    line = {
-        "timeUnixNano": str(nanoseconds),
-        "body": {"stringValue": _text(record)},
-        "attributes": [{"key": "log.iostream", "value": {"stringValue": record["stream"]}}],
-    }
-    resource = [{"key": key, "value": {"stringValue": value}} for key, value in attributes.items()]
-    return {"resource": {"attributes": resource}, "scopeLogs": [{"scope": {}, "logRecords": [line]}]}
+    return orjson.dumps(shippers.otlp_lines(*records, **{"k8s.cluster.name": cluster}))
 
 
 def _text(record: dict[str, Any]) -> str:
